@@ -3,6 +3,7 @@
 //! Everything under `comanda` and `google` is generated from `proto/` by `build.rs`. The other modules are the doors between those
 //! messages and the code: they turn a field of a message into a value that cannot be wrong, or into a [`Violation`] that names the field.
 
+pub mod channel;
 pub mod codec;
 pub mod id;
 pub mod money;
@@ -24,35 +25,35 @@ pub const ERROR_DOMAIN: &str = "comanda";
 pub mod comanda {
     /// Who may order.
     pub mod consumer {
-        #[expect(missing_docs, reason = "generated")]
+        #[expect(missing_docs, clippy::allow_attributes, clippy::allow_attributes_without_reason, reason = "generated")]
         pub mod v1 {
             tonic::include_proto!("comanda.consumer.v1");
         }
     }
     /// Orders.
     pub mod order {
-        #[expect(missing_docs, reason = "generated")]
+        #[expect(missing_docs, clippy::allow_attributes, clippy::allow_attributes_without_reason, reason = "generated")]
         pub mod v1 {
             tonic::include_proto!("comanda.order.v1");
         }
     }
     /// Restaurants, menus and tickets.
     pub mod restaurant {
-        #[expect(missing_docs, reason = "generated")]
+        #[expect(missing_docs, clippy::allow_attributes, clippy::allow_attributes_without_reason, reason = "generated")]
         pub mod v1 {
             tonic::include_proto!("comanda.restaurant.v1");
         }
     }
     /// Commands, replies and events.
     pub mod messages {
-        #[expect(missing_docs, reason = "generated")]
+        #[expect(missing_docs, clippy::allow_attributes, clippy::allow_attributes_without_reason, reason = "generated")]
         pub mod v1 {
             tonic::include_proto!("comanda.messages.v1");
         }
     }
     /// For operators.
     pub mod admin {
-        #[expect(missing_docs, reason = "generated")]
+        #[expect(missing_docs, clippy::allow_attributes, clippy::allow_attributes_without_reason, reason = "generated")]
         pub mod v1 {
             tonic::include_proto!("comanda.admin.v1");
         }
@@ -61,8 +62,6 @@ pub mod comanda {
 
 /// The packages of Google that the contract uses.
 pub mod google {
-    #[expect(missing_docs, reason = "generated")]
-    #[expect(rustdoc::all, reason = "generated")]
     pub mod r#type {
         tonic::include_proto!("google.r#type");
     }

@@ -1,0 +1,79 @@
+//! How fast the outbox moves and how patient it is.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Times are in milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// How long the relay sleeps when nothing wakes it. 1,000: commits of this process wake it at once; this is for all others.
+    pub poll_ms: u64,
+    /// When a command is sent again for the first time. 5,000: many times what a healthy service takes to reply.
+    pub resend_first_ms: u64,
+    /// The longest pause between two attempts; the pause doubles until then. 3,600,000: two days of silence cost about 60 attempts.
+    pub resend_max_ms: u64,
+    /// Commands sent again per second at most. 200: far below what a service handles, so a long outage does not end in a storm.
+    pub resend_per_second: u32,
+    /// How long a consumer remembers what it replied. 604,800,000 (7 days): longer than any message is on its way.
+    pub inbox_kept_ms: u64,
+    /// Keys that one consumer handles at once. 64: enough for them to share a flush of the disk.
+    pub handled_at_once: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            poll_ms: 1_000,
+            resend_first_ms: 5_000,
+            resend_max_ms: 3_600_000,
+            resend_per_second: 200,
+            inbox_kept_ms: 604_800_000,
+            handled_at_once: 64,
+        }
+    }
+}
+
+impl Config {
+    /// The pause before the attempt after `attempt`, which counts from 1. `noise` spreads it by a fifth in both directions, so that
+    /// what failed together does not come again together.
+    #[must_use]
+    pub fn resend_after(&self, attempt: u32, noise: u8) -> Duration {
+        let doubled =
+            self.resend_first_ms.saturating_mul(1_u64.checked_shl(attempt.saturating_sub(1)).unwrap_or(u64::MAX));
+        let pause = doubled.min(self.resend_max_ms);
+        let spread = pause / 5;
+        Duration::from_millis(pause - spread + 2 * spread * u64::from(noise) / 255)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pause_doubles_up_to_its_limit() {
+        let config = Config { resend_first_ms: 1_000, resend_max_ms: 4_000, ..Config::default() };
+        let middle = |attempt| config.resend_after(attempt, 128).as_millis();
+
+        assert!((900..=1_100).contains(&middle(1)), "{}", middle(1));
+        assert!((1_800..=2_200).contains(&middle(2)), "{}", middle(2));
+        assert!((3_600..=4_400).contains(&middle(3)), "{}", middle(3));
+        assert!((3_600..=4_400).contains(&middle(1_000)), "{}", middle(1_000));
+    }
+
+    #[test]
+    fn noise_spreads_the_pause_by_a_fifth() {
+        let config = Config::default();
+
+        assert_eq!(config.resend_after(1, 0), Duration::from_millis(4_000));
+        assert_eq!(config.resend_after(1, 255), Duration::from_millis(6_000));
+    }
+
+    #[test]
+    fn a_misspelt_key_is_refused() {
+        let error = serde_json::from_str::<Config>(r#"{"pol_ms": 1}"#).unwrap_err();
+
+        assert!(error.to_string().contains("unknown field `pol_ms`"), "{error}");
+    }
+}

@@ -1,0 +1,187 @@
+//! Hands messages to a handler: one after the other within a key, many keys at once.
+
+use crate::parking::Parking;
+use crate::{Config, Metrics};
+use futures_util::StreamExt;
+use futures_util::stream::{FuturesUnordered, unfold};
+use lifecycle::Drain;
+use messaging::{Delivery, Message, Subscription};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+use store::Store;
+use tokio::time::sleep;
+use tracing::{error, warn};
+
+/// The pause after the bus could not be read.
+const READ_AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// The longest pause between two tries of one message; a handler asks for less at first.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(5);
+
+/// How the handling of a message ended. A business refusal is `Done`: it is an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is dealt with, durably.
+    Done,
+    /// The infrastructure failed; the same message may succeed later. Burns nothing.
+    Retry {
+        /// How long to wait; doubled with each try.
+        after: Duration,
+        /// What failed.
+        why: String,
+    },
+    /// It will never succeed.
+    Poison {
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl Outcome {
+    /// What a failure of the store means for the message at hand.
+    #[must_use]
+    pub fn of_failure(failure: &(dyn std::error::Error + 'static)) -> Self {
+        let mut why = failure.to_string();
+        let mut source = failure.source();
+        while let Some(cause) = source {
+            why = format!("{why}: {cause}");
+            source = cause.source();
+        }
+        Outcome::Retry { after: Duration::from_millis(100), why }
+    }
+}
+
+/// Deals with messages. It may see a message twice, late, and after its successors.
+pub trait Handle: Send + Sync {
+    /// Deals with one message.
+    fn handle(&self, message: &Message) -> impl Future<Output = Outcome> + Send;
+}
+
+/// What a consumer needs beside its subscription and its handler.
+#[derive(Debug, Clone)]
+pub struct Consumer {
+    /// Its name, under which poison is parked.
+    pub name: &'static str,
+    /// Where poison is parked: the store of the service.
+    pub store: Store,
+    /// How many keys it handles at once.
+    pub config: Config,
+    /// Where it counts.
+    pub metrics: Metrics,
+}
+
+/// Consumes a subscription until it is asked to drain; then it finishes what it has begun.
+///
+/// # Errors
+/// When the parked keys cannot be read at the start.
+pub async fn consume<H: Handle>(
+    subscription: Subscription,
+    consumer: Consumer,
+    handler: H,
+    drain: Drain,
+) -> Result<(), store::Error> {
+    let parking = Parking::open(consumer.store.clone(), consumer.name).await?;
+    let worker = Worker { handler, parking, metrics: consumer.metrics, consumer: consumer.name, drain: drain.clone() };
+    let mut waiting: HashMap<String, VecDeque<Delivery>> = HashMap::new();
+    let mut running = FuturesUnordered::new();
+    let deliveries = unfold(subscription, |mut subscription| async move {
+        let next = subscription.next().await;
+        Some((next, subscription))
+    });
+    let mut deliveries = std::pin::pin!(deliveries);
+    loop {
+        tokio::select! {
+            biased;
+            Some(key) = running.next() => {
+                if let Some(delivery) = next_of_key(&mut waiting, key) {
+                    running.push(worker.work(delivery));
+                }
+            }
+            () = drain.requested() => break,
+            Some(next) = deliveries.next(), if running.len() < consumer.config.handled_at_once => match next {
+                Ok(delivery) => running.extend(queue(&mut waiting, delivery).map(|delivery| worker.work(delivery))),
+                Err(error) => {
+                    warn!(consumer = consumer.name, error = &error as &dyn std::error::Error, "channel could not be read");
+                    sleep(READ_AGAIN_AFTER).await;
+                }
+            },
+        }
+    }
+    while running.next().await.is_some() {}
+    Ok(())
+}
+
+/// Lets a delivery wait behind those of its key, or returns it when there are none.
+fn queue(waiting: &mut HashMap<String, VecDeque<Delivery>>, delivery: Delivery) -> Option<Delivery> {
+    match waiting.entry(delivery.message().key.clone()) {
+        Entry::Occupied(mut busy) => {
+            busy.get_mut().push_back(delivery);
+            None
+        }
+        Entry::Vacant(idle) => {
+            idle.insert(VecDeque::new());
+            Some(delivery)
+        }
+    }
+}
+
+/// The next delivery of a key whose last one is dealt with.
+fn next_of_key(waiting: &mut HashMap<String, VecDeque<Delivery>>, key: String) -> Option<Delivery> {
+    let Entry::Occupied(mut busy) = waiting.entry(key) else { return None };
+    let next = busy.get_mut().pop_front();
+    if next.is_none() {
+        busy.remove();
+    }
+    next
+}
+
+struct Worker<H> {
+    handler: H,
+    parking: Parking,
+    metrics: Metrics,
+    consumer: &'static str,
+    drain: Drain,
+}
+
+impl<H: Handle> Worker<H> {
+    /// Works on one delivery until it is dealt with or parked, or the drain is requested. Returns its key.
+    async fn work(&self, delivery: Delivery) -> String {
+        let message = delivery.message().clone();
+        let mut pause = Duration::ZERO;
+        loop {
+            match self.attempt(&message).await {
+                Outcome::Done => break,
+                Outcome::Retry { after, why } => {
+                    pause = (pause * 2).clamp(after.min(RETRY_AFTER_MAX), RETRY_AFTER_MAX);
+                    self.metrics.retried();
+                    warn!(consumer = self.consumer, message.id = %message.id, message.kind, error = why, "message will be tried again");
+                }
+                Outcome::Poison { why } => {
+                    error!(consumer = self.consumer, message.id = %message.id, message.kind, error = why, "message parked");
+                    match self.parking.park(&message, &why).await {
+                        Ok(()) => break self.metrics.parked(),
+                        Err(error) => {
+                            pause = RETRY_AFTER_MAX;
+                            warn!(error = &error as &dyn std::error::Error, "message could not be parked");
+                        }
+                    }
+                }
+            }
+            tokio::select! {
+                () = sleep(pause) => {}
+                // Dropped unacknowledged, the delivery comes again to whoever consumes next.
+                () = self.drain.requested() => return message.key.clone(),
+            }
+        }
+        delivery.acknowledge();
+        self.metrics.handled();
+        message.key.clone()
+    }
+
+    async fn attempt(&self, message: &Message) -> Outcome {
+        if self.parking.holds(&message.key) {
+            return Outcome::Poison { why: "an earlier message of this key is parked".to_owned() };
+        }
+        self.handler.handle(message).await
+    }
+}

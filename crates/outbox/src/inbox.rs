@@ -1,0 +1,140 @@
+//! Answers a command once in effect, and with the same reply whenever it comes again.
+//!
+//! The reply is kept beside the effect, in one transaction. A command that comes again is answered from there: without that, an effect
+//! whose reply got lost would leave its sender waiting for ever.
+
+use crate::rows;
+use crate::{Config, Handle, Outcome};
+use lifecycle::Drain;
+use messaging::Message;
+use std::time::Duration;
+use store::{Change, Error, Statement, Store};
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::warn;
+
+/// Decisions that somebody else overtook, in a row, before the command is left for a later try.
+const OVERTAKEN_MAX: usize = 5;
+/// How often old replies are dropped.
+const CLEANING_PERIOD: Duration = Duration::from_secs(60);
+/// Replies dropped in one transaction.
+const CLEANED_AT_ONCE: i64 = 5_000;
+
+/// What a command brings about.
+#[derive(Debug)]
+pub struct Response {
+    /// What to tell the sender; its `effect_id` and cause are filled in.
+    pub reply: Message,
+    /// What changes in the service, guarded by expectations.
+    pub change: Change,
+}
+
+/// Decides on commands. It is asked again when somebody else was faster, so it must not act, only read.
+pub trait Respond: Send + Sync {
+    /// Decides on one command.
+    ///
+    /// # Errors
+    /// `Retry` or `Poison`, when there can be no reply.
+    fn respond(&self, command: &Message) -> impl Future<Output = Result<Response, Outcome>> + Send;
+}
+
+/// Handles commands with a [`Respond`], remembering the replies in the service's store.
+#[derive(Debug)]
+pub struct Inbox<R> {
+    store: Store,
+    responder: R,
+}
+
+impl<R: Respond> Inbox<R> {
+    /// An inbox in `store`, which is also where the responder's changes are made.
+    #[must_use]
+    pub fn new(store: Store, responder: R) -> Self {
+        Inbox { store, responder }
+    }
+
+    async fn known_reply(&self, command: &Message) -> Result<Option<Message>, Error> {
+        let query = Statement::new(
+            "SELECT reply_channel, reply_kind, reply_effect_id, reply_payload FROM inbox WHERE effect_id = ?1",
+        );
+        let mut rows = self.store.query(query.bind(command.effect_id.as_str())).await?;
+        let Some(row) = rows.first_mut() else { return Ok(None) };
+        let (channel, kind): (String, String) = (row.take(0)?, row.take(1)?);
+        let reply = Message::new(&channel, &kind, command.key.clone(), row.take(2)?, row.take(3)?);
+        Ok(Some(reply.caused_by(command)))
+    }
+
+    async fn repeat(&self, reply: &Message) -> Result<(), Error> {
+        let mut change = Change::new();
+        crate::append(&mut change, reply);
+        self.store.commit(change).await.map(|_| ())
+    }
+
+    async fn respond_once(&self, command: &Message) -> Result<Outcome, Error> {
+        for _ in 0..OVERTAKEN_MAX {
+            if let Some(reply) = self.known_reply(command).await? {
+                self.repeat(&reply).await?;
+                return Ok(Outcome::Done);
+            }
+            let Response { mut reply, mut change } = match self.responder.respond(command).await {
+                Ok(response) => response,
+                Err(outcome) => return Ok(outcome),
+            };
+            reply = reply.caused_by(command);
+            reply.effect_id = format!("{}:reply", command.effect_id);
+            remember(&mut change, command, &reply);
+            crate::append(&mut change, &reply);
+            match self.store.commit(change).await {
+                Ok(_) => return Ok(Outcome::Done),
+                Err(Error::Conflict { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Outcome::Retry {
+            after: Duration::from_millis(10),
+            why: "the decision was overtaken again and again".to_owned(),
+        })
+    }
+}
+
+impl<R: Respond> Handle for Inbox<R> {
+    async fn handle(&self, command: &Message) -> Outcome {
+        match self.respond_once(command).await {
+            Ok(outcome) => outcome,
+            Err(error) => Outcome::of_failure(&error),
+        }
+    }
+}
+
+fn remember(change: &mut Change, command: &Message, reply: &Message) {
+    let sql = "INSERT INTO inbox (effect_id, reply_effect_id, reply_channel, reply_kind, reply_payload, handled_us)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
+    change.push(
+        Statement::new(sql)
+            .bind(command.effect_id.as_str())
+            .bind(reply.effect_id.as_str())
+            .bind(reply.channel.as_str())
+            .bind(reply.kind.as_str())
+            .bind(reply.payload.clone())
+            .bind(rows::now_us())
+            .expecting(1, "the command was not handled before"),
+    );
+}
+
+/// Drops replies that are older than `inbox_kept_ms`, a bounded number at a time, until it is asked to drain.
+pub async fn keep_inbox_small(store: Store, config: Config, drain: Drain) {
+    let mut ticks = interval(CLEANING_PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = drain.requested() => return,
+        }
+        let kept = Duration::from_millis(config.inbox_kept_ms);
+        let mut change = Change::new();
+        let sql =
+            "DELETE FROM inbox WHERE rowid IN (SELECT rowid FROM inbox ORDER BY rowid LIMIT ?1) AND handled_us < ?2";
+        change.push(Statement::new(sql).bind(CLEANED_AT_ONCE).bind(rows::now_us().saturating_sub(rows::micros(kept))));
+        if let Err(error) = store.commit(change).await {
+            warn!(error = &error as &dyn std::error::Error, "old replies could not be dropped");
+        }
+    }
+}

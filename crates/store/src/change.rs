@@ -1,0 +1,79 @@
+//! A transaction as a value.
+
+use crate::value::Value;
+
+/// One SQL statement with its parameters, `?1`, `?2` and so on.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    pub(crate) sql: &'static str,
+    pub(crate) parameters: Vec<Value>,
+    pub(crate) expectation: Option<Expectation>,
+}
+
+/// How many rows a statement must touch, and what it means if it does not.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Expectation {
+    pub(crate) rows: usize,
+    pub(crate) what: &'static str,
+}
+
+impl Statement {
+    /// A statement without parameters. The text is a constant, so nothing a client sends becomes SQL.
+    #[must_use]
+    pub fn new(sql: &'static str) -> Self {
+        Statement { sql, parameters: Vec::new(), expectation: None }
+    }
+
+    /// Gives the next parameter.
+    #[must_use]
+    pub fn bind(mut self, value: impl Into<Value>) -> Self {
+        self.parameters.push(value.into());
+        self
+    }
+
+    /// Demands that exactly this many rows are touched; otherwise the whole change is refused with [`crate::Error::Conflict`]
+    /// that says `what`.
+    #[must_use]
+    pub fn expecting(mut self, rows: usize, what: &'static str) -> Self {
+        self.expectation = Some(Expectation { rows, what });
+        self
+    }
+}
+
+/// Statements that are done together or not at all, in order.
+#[derive(Debug, Clone, Default)]
+pub struct Change {
+    pub(crate) statements: Vec<Statement>,
+    pub(crate) wakes: bool,
+}
+
+impl Change {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Change::default()
+    }
+
+    /// Adds a statement.
+    pub fn push(&mut self, statement: Statement) {
+        self.statements.push(statement);
+    }
+
+    /// Wakes whoever waits on [`crate::Store::woken`] once the change is committed.
+    pub fn wake(&mut self) {
+        self.wakes = true;
+    }
+
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.statements.is_empty()
+    }
+}
+
+/// What a change did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// Rows touched, per statement.
+    pub rows: Vec<usize>,
+}

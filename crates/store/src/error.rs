@@ -1,0 +1,83 @@
+//! What can go wrong with a store.
+
+use std::path::PathBuf;
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a store did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database cannot be opened.
+    #[error("failed to open {}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// The database's complaint.
+        #[source]
+        source: Source,
+    },
+    /// The SQLite in this program can corrupt a database in WAL mode (fixed in 3.51.3).
+    #[error("SQLite {version} is older than 3.51.3 and can corrupt its log")]
+    Corrupting {
+        /// The version that was found.
+        version: &'static str,
+    },
+    /// A step of a schema's growth failed.
+    #[error("failed to apply migration {version} of {component}")]
+    Migrate {
+        /// Whose schema.
+        component: &'static str,
+        /// The step.
+        version: u32,
+        /// The database's complaint.
+        #[source]
+        source: Source,
+    },
+    /// An expectation of the change was not met. Nothing was written.
+    #[error("somebody else was faster: {what}")]
+    Conflict {
+        /// What was expected.
+        what: &'static str,
+    },
+    /// A statement failed. Nothing was written.
+    #[error("failed to run {sql:?}")]
+    Statement {
+        /// The statement.
+        sql: &'static str,
+        /// Whether it may work later: the disk is full, the file is locked.
+        is_transient: bool,
+        /// The database's complaint.
+        #[source]
+        source: Source,
+    },
+    /// The transaction could not be made durable. Nothing was written.
+    #[error("failed to commit")]
+    Commit(#[source] Source),
+    /// A row is not as the program expects it.
+    #[error("column {column} is not {expected}")]
+    Column {
+        /// From 0.
+        column: usize,
+        /// What was expected.
+        expected: &'static str,
+    },
+    /// The store takes no more changes: it was closed, or opened for reading only.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl Error {
+    /// Whether the same request may succeed later, unchanged.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Error::Statement { is_transient, .. } => *is_transient,
+            Error::Commit(_) | Error::Closed => true,
+            Error::Open { .. }
+            | Error::Corrupting { .. }
+            | Error::Migrate { .. }
+            | Error::Conflict { .. }
+            | Error::Column { .. } => false,
+        }
+    }
+}
