@@ -14,7 +14,10 @@ fn main() -> Result<(), Error> {
     let descriptors = PathBuf::from(std::env::var("OUT_DIR")?).join("descriptors.bin");
     std::fs::write(descriptors, compiler.encode_file_descriptor_set())?;
 
-    tonic_prost_build::configure().codec_path("crate::codec::Codec").compile_fds(compiler.file_descriptor_set())?;
+    let mut messages = tonic_prost_build::Config::new();
+    messages.enable_type_names();
+    let descriptors = compiler.file_descriptor_set();
+    tonic_prost_build::configure().codec_path("crate::codec::Codec").compile_fds_with_config(descriptors, messages)?;
     Ok(())
 }
 

@@ -1,8 +1,10 @@
 //! Named tasks that somebody owns, an orderly end, and the signals that ask for it.
 
+mod rhythm;
 mod signals;
 mod tasks;
 
+pub use rhythm::Rhythm;
 pub use signals::Signals;
 pub use tasks::{Ended, Stuck, Tasks};
 

@@ -21,48 +21,49 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "
 /// `ErrorInfo.domain` of every error that this contract defines (AIP-193).
 pub const ERROR_DOMAIN: &str = "comanda";
 
-/// The packages of Comanda.
-pub mod comanda {
-    /// Who may order.
-    pub mod consumer {
-        #[expect(missing_docs, clippy::allow_attributes, clippy::allow_attributes_without_reason, reason = "generated")]
-        pub mod v1 {
-            tonic::include_proto!("comanda.consumer.v1");
-        }
-    }
-    /// Orders.
-    pub mod order {
-        #[expect(missing_docs, clippy::allow_attributes, clippy::allow_attributes_without_reason, reason = "generated")]
-        pub mod v1 {
-            tonic::include_proto!("comanda.order.v1");
-        }
-    }
-    /// Restaurants, menus and tickets.
-    pub mod restaurant {
-        #[expect(missing_docs, clippy::allow_attributes, clippy::allow_attributes_without_reason, reason = "generated")]
-        pub mod v1 {
-            tonic::include_proto!("comanda.restaurant.v1");
-        }
-    }
-    /// Commands, replies and events.
-    pub mod messages {
-        #[expect(missing_docs, clippy::allow_attributes, clippy::allow_attributes_without_reason, reason = "generated")]
-        pub mod v1 {
-            tonic::include_proto!("comanda.messages.v1");
-        }
-    }
-    /// For operators.
-    pub mod admin {
-        #[expect(missing_docs, clippy::allow_attributes, clippy::allow_attributes_without_reason, reason = "generated")]
-        pub mod v1 {
-            tonic::include_proto!("comanda.admin.v1");
-        }
-    }
-}
+pub use generated::{comanda, google};
 
-/// The packages of Google that the contract uses.
-pub mod google {
-    pub mod r#type {
-        tonic::include_proto!("google.r#type");
+#[expect(
+    missing_docs,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::too_many_lines,
+    reason = "generated; the comments of the .proto files are its documentation"
+)]
+mod generated {
+    /// The packages of Comanda.
+    pub mod comanda {
+        pub mod consumer {
+            pub mod v1 {
+                tonic::include_proto!("comanda.consumer.v1");
+            }
+        }
+        pub mod order {
+            pub mod v1 {
+                tonic::include_proto!("comanda.order.v1");
+            }
+        }
+        pub mod restaurant {
+            pub mod v1 {
+                tonic::include_proto!("comanda.restaurant.v1");
+            }
+        }
+        pub mod messages {
+            pub mod v1 {
+                tonic::include_proto!("comanda.messages.v1");
+            }
+        }
+        pub mod admin {
+            pub mod v1 {
+                tonic::include_proto!("comanda.admin.v1");
+            }
+        }
+    }
+
+    /// The packages of Google that the contract uses.
+    pub mod google {
+        pub mod r#type {
+            tonic::include_proto!("google.r#type");
+        }
     }
 }

@@ -1,0 +1,97 @@
+//! Moves an order on: the one place where its state changes.
+
+use super::Orders;
+use crate::domain::{Input, Order, Reason, Then, Transition, decide};
+use crate::messages::Command;
+use crate::{Error, store as rows};
+use proto::OrderId;
+use proto::time::Instant;
+use store::Change;
+use tracing::debug;
+
+/// Times that somebody else may be faster, in a row. An order changes at most four times in its life.
+const OVERTAKEN_MAX: usize = 5;
+
+/// What moves an order.
+#[derive(Debug, Clone)]
+pub(crate) struct Push {
+    pub(crate) input: Input,
+    /// Why, if it leads to a rejection.
+    pub(crate) reasons: Vec<Reason>,
+    /// What it is called in the history.
+    pub(crate) cause: &'static str,
+    /// The command that is answered by it.
+    pub(crate) answers: Option<Command>,
+    pub(crate) traceparent: Option<String>,
+}
+
+impl Orders {
+    /// Applies an input, and returns the order as it is then. Repeating it changes nothing.
+    pub(crate) async fn advance(&self, order_id: OrderId, push: &Push) -> Result<Order, Error> {
+        for _ in 0..OVERTAKEN_MAX {
+            let order = self.get(order_id).await?;
+            let transition = decide(order.state, push.input)
+                .map_err(|refused| Error::Decided { order_id, state: refused.state.to_wire().as_str_name() })?;
+            let (next, change) = self.consequences(&order, transition, push);
+            if change.is_empty() {
+                return Ok(order);
+            }
+            match self.store.commit(change).await {
+                Ok(_) => return Ok(self.announce(order, next, push.cause)),
+                Err(store::Error::Conflict { .. }) => {}
+                Err(source) => return Err(Error::Store { doing: "change an order", source }),
+            }
+        }
+        Err(Error::Overtaken(order_id))
+    }
+
+    fn consequences(&self, order: &Order, transition: Transition, push: &Push) -> (Option<Order>, Change) {
+        let mut change = Change::new();
+        let (to, then) = match transition {
+            Transition::Stay => {
+                if let Some(command) = push.answers {
+                    outbox::settle(&mut change, &command.effect_id(order.id));
+                }
+                return (None, change);
+            }
+            Transition::Move { to, then } => (to, then),
+        };
+        let next = order.moved(to, push.reasons.clone(), Instant::now());
+        rows::update(&mut change, &next, push.cause);
+        // A decided order needs no more replies, but for the one that says that its ticket is called off.
+        let settled: Vec<Command> = if to.is_decided() {
+            Command::ALL.into_iter().filter(|command| *command != Command::CancelTicket).collect()
+        } else {
+            push.answers.into_iter().collect()
+        };
+        for command in settled {
+            outbox::settle(&mut change, &command.effect_id(order.id));
+        }
+        let command = match then {
+            Then::Nothing => None,
+            Then::CreateTicket => Some(Command::CreateTicket),
+            Then::CancelTicket => Some(Command::CancelTicket),
+        };
+        if let Some(command) = command {
+            outbox::oblige(&mut change, &command.about(&next, push.traceparent.as_deref()), &self.config.outbox);
+        }
+        (Some(next), change)
+    }
+
+    fn announce(&self, before: Order, next: Option<Order>, cause: &str) -> Order {
+        let Some(next) = next else { return before };
+        debug!(order.id = %next.id, state = next.state.to_wire().as_str_name(), cause, "order moved on");
+        if next.state.is_decided() {
+            let created = next.id.created_ms().map_or(next.updated, Instant::from_millis);
+            self.metrics.decided(next.state, next.updated.since(created));
+        }
+        self.watches.tell(&next);
+        next
+    }
+
+    /// Cancels an order for its client.
+    pub(crate) async fn cancel(&self, order_id: OrderId, traceparent: Option<String>) -> Result<Order, Error> {
+        let push = Push { input: Input::Cancel, reasons: Vec::new(), cause: "CancelOrder", answers: None, traceparent };
+        self.advance(order_id, &push).await
+    }
+}

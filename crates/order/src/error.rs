@@ -1,0 +1,165 @@
+//! What can go wrong, and how the caller is told.
+
+use proto::{ERROR_DOMAIN, OrderId, RestaurantId, Violation, Violations};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+/// When a caller may try again after a fault of ours.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Why the Order Service did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request is not as the contract says.
+    #[error("the request is not valid")]
+    Invalid(Violations),
+    /// There is no such order.
+    #[error("there is no order {0}")]
+    OrderUnknown(OrderId),
+    /// No such restaurant is known here.
+    #[error("there is no restaurant {restaurant_id}")]
+    RestaurantUnknown {
+        /// The restaurant.
+        restaurant_id: RestaurantId,
+        /// How long ago the replica last heard of a restaurant.
+        replica_age: Duration,
+    },
+    /// The replica of the restaurants is still being read.
+    #[error("the restaurants are not known yet")]
+    ReplicaNotBuilt,
+    /// The idempotency key belongs to another request.
+    #[error("idempotency key was used for another request")]
+    KeyReused,
+    /// The order can no longer be cancelled.
+    #[error("order {order_id} is {state} already")]
+    Decided {
+        /// The order.
+        order_id: OrderId,
+        /// The name of its state in the contract.
+        state: &'static str,
+    },
+    /// Other changes of the same order were faster, again and again.
+    #[error("order {0} changes too fast")]
+    Overtaken(OrderId),
+    /// Too many orders are watched.
+    #[error("too many orders are watched")]
+    TooManyWatches,
+    /// The database failed.
+    #[error("failed to {doing}")]
+    Store {
+        /// What was being done.
+        doing: &'static str,
+        /// Why it failed.
+        #[source]
+        source: store::Error,
+    },
+    /// A row cannot be read.
+    #[error("order {order_id} is stored in a form that cannot be read")]
+    Corrupt {
+        /// The order, or what stands in its place.
+        order_id: String,
+    },
+    /// The service could not be started.
+    #[error("failed to subscribe")]
+    Subscribe(#[source] messaging::Error),
+}
+
+impl Error {
+    /// Makes an error of the store say what was being done.
+    pub(crate) fn store(doing: &'static str) -> impl FnOnce(store::Error) -> Self {
+        move |source| Error::Store { doing, source }
+    }
+}
+
+impl From<Violations> for Error {
+    fn from(violations: Violations) -> Self {
+        Error::Invalid(violations)
+    }
+}
+
+impl From<Violation> for Error {
+    fn from(violation: Violation) -> Self {
+        Error::Invalid(violation.into())
+    }
+}
+
+impl From<Error> for Status {
+    /// The only place where errors of this service meet the wire.
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Invalid(violations) => violations.into(),
+            Error::OrderUnknown(order_id) => {
+                let text = format!("there is no order {order_id}; use the id that CreateOrder returned");
+                with_reason(Code::NotFound, &text, "ORDER_UNKNOWN", [("order_id", order_id.to_string())])
+            }
+            Error::RestaurantUnknown { restaurant_id, replica_age } => {
+                let text = format!(
+                    "no restaurant {restaurant_id} is known here; check the id, or repeat the call if it is new"
+                );
+                let age = replica_age.as_millis().to_string();
+                let metadata = [("restaurant_id", restaurant_id.to_string()), ("replica_age_ms", age)];
+                with_reason(Code::NotFound, &text, "RESTAURANT_UNKNOWN", metadata)
+            }
+            Error::KeyReused => with_reason(
+                Code::AlreadyExists,
+                "the idempotency key was used for a different request; use a new key for a new order",
+                "IDEMPOTENCY_KEY_REUSED",
+                [],
+            ),
+            Error::Decided { order_id, state } => decided(order_id, state),
+            Error::ReplicaNotBuilt => {
+                unavailable("the restaurants are being loaded; repeat the call", "REPLICA_NOT_BUILT")
+            }
+            Error::TooManyWatches => retry_later(
+                Code::ResourceExhausted,
+                "too many orders are watched now; repeat the call, or use GetOrder",
+                "TOO_MANY_WATCHES",
+            ),
+            Error::Overtaken(order_id) => {
+                retry_later(Code::Aborted, &format!("order {order_id} is being changed; repeat the call"), "OVERTAKEN")
+            }
+            Error::Store { .. } | Error::Subscribe(_) => {
+                let mut status =
+                    unavailable("orders are not available now; repeat the call with the same key", "STORE_UNAVAILABLE");
+                status.set_source(Arc::new(error));
+                status
+            }
+            Error::Corrupt { .. } => {
+                let mut status = Status::internal("this order cannot be read; the operator has to look into it");
+                status.set_source(Arc::new(error));
+                status
+            }
+        }
+    }
+}
+
+fn decided(order_id: OrderId, state: &str) -> Status {
+    let text = format!("order {order_id} is {state}; only an order that is not yet decided can be cancelled");
+    let mut details = ErrorDetails::new();
+    details.add_precondition_failure_violation(
+        "ORDER_DECIDED",
+        format!("orders/{order_id}"),
+        format!("the order is {state}"),
+    );
+    let metadata = HashMap::from([("state".to_owned(), state.to_owned())]);
+    details.set_error_info("ORDER_DECIDED", ERROR_DOMAIN, metadata);
+    Status::with_error_details(Code::FailedPrecondition, text, details)
+}
+
+fn with_reason<const N: usize>(code: Code, text: &str, reason: &str, metadata: [(&str, String); N]) -> Status {
+    let metadata: HashMap<String, String> = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    Status::with_error_details(code, text, ErrorDetails::with_error_info(reason, ERROR_DOMAIN, metadata))
+}
+
+fn unavailable(text: &str, reason: &str) -> Status {
+    retry_later(Code::Unavailable, text, reason)
+}
+
+fn retry_later(code: Code, text: &str, reason: &str) -> Status {
+    let mut details = ErrorDetails::with_error_info(reason, ERROR_DOMAIN, HashMap::new());
+    details.set_retry_info(Some(RETRY_AFTER));
+    Status::with_error_details(code, text, details)
+}

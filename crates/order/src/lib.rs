@@ -1,0 +1,88 @@
+//! The Order Service: takes orders, and follows each of them until it is decided.
+//!
+//! It answers from its own database alone. What other services have to say comes in as replies, in any order, twice or late; one pure
+//! function, `decide`, says what comes of it.
+
+mod app;
+mod audit;
+mod config;
+mod domain;
+mod error;
+mod grpc;
+mod messages;
+mod metrics;
+mod replica;
+mod store;
+mod watches;
+
+pub use audit::{AuditedOrder, audit};
+pub use config::Config;
+pub use error::Error;
+pub use metrics::Metrics;
+
+use ::store::Store;
+use app::{Orders, Replies};
+use lifecycle::Tasks;
+use messaging::Bus;
+use outbox::Consumer;
+use proto::channel;
+use proto::comanda::order::v1::order_service_server::OrderServiceServer;
+use replica::Replica;
+use tonic::service::Routes;
+use tracing::error;
+use watches::Watches;
+
+/// The name under which replies are consumed.
+pub const REPLIES_CONSUMER: &str = "order";
+/// The name under which the restaurants' events are consumed.
+pub const REPLICA_CONSUMER: &str = "order-replica";
+
+/// What the service needs from outside.
+#[derive(Debug, Clone)]
+pub struct Deps {
+    /// Its own database.
+    pub store: Store,
+    /// Where its messages go.
+    pub bus: Bus,
+    /// What it counts.
+    pub metrics: Metrics,
+    /// What its outbox counts.
+    pub outbox_metrics: outbox::Metrics,
+}
+
+/// Starts the service: its tasks run in `tasks`, its RPCs are served by what is returned.
+///
+/// # Errors
+/// When the database cannot be brought up to date, or a channel is missing or taken.
+pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Routes, Error> {
+    let Deps { store, bus, metrics, outbox_metrics } = deps;
+    self::store::migrate(&store).await.map_err(Error::store("migrate"))?;
+    let events = bus.subscribe(channel::RESTAURANT_EVENTS, REPLICA_CONSUMER).await.map_err(Error::Subscribe)?;
+    let replies = bus.subscribe(channel::ORDER_REPLIES, REPLIES_CONSUMER).await.map_err(Error::Subscribe)?;
+    let replica = Replica::load(store.clone(), events.caught_up()).await?;
+    let watches = Watches::new(config.watches_max);
+    let orders = Orders { store: store.clone(), replica: replica.clone(), watches, metrics, config: config.clone() };
+    let drain = tasks.drain_request();
+
+    let consumer =
+        |name| Consumer { name, store: store.clone(), config: config.outbox.clone(), metrics: outbox_metrics.clone() };
+    let work = outbox::consume(events, consumer(REPLICA_CONSUMER), replica, drain.clone());
+    tasks.spawn("order-replica", told("order-replica", work));
+    let work = outbox::consume(replies, consumer(REPLIES_CONSUMER), Replies(orders.clone()), drain.clone());
+    tasks.spawn("order-replies", told("order-replies", work));
+    let relay = outbox::relay(store.clone(), bus, config.outbox.clone(), outbox_metrics.clone(), drain.clone());
+    tasks.spawn("order-relay", relay);
+    tasks.spawn("order-sweep", outbox::sweep(store.clone(), config.outbox, outbox_metrics.clone(), drain.clone()));
+    tasks.spawn("order-outbox-observe", outbox::observe(store, outbox_metrics, drain.clone()));
+    tasks.spawn("order-expiry", app::expire_orders(orders.clone(), drain.clone()));
+    tasks.spawn("order-keys", app::forget_keys(orders.clone(), drain.clone()));
+    tasks.spawn("order-observe", app::observe(orders.clone(), drain));
+    Ok(Routes::new(OrderServiceServer::new(grpc::Service(orders))))
+}
+
+/// Logs why a consumer could not begin; its task then ends, which its owner sees.
+async fn told(name: &'static str, work: impl Future<Output = Result<(), ::store::Error>>) {
+    if let Err(error) = work.await {
+        error!(task = name, error = &error as &dyn std::error::Error, "consumer ended");
+    }
+}
