@@ -1,0 +1,70 @@
+//! The limits of the public port.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What the public port takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Connections at most; more wait in the system's queue. 10,000 of ~100 KiB each are 1 GiB.
+    pub connections_max: usize,
+    /// Calls at once on one HTTP/2 connection. 256: above the 100 that clients assume, and a bound on one client's share.
+    pub streams_max: u32,
+    /// Bytes of a request's head at most. 64 KiB: four times what common proxies pass.
+    pub header_bytes_max: u32,
+    /// Time for a request's head to arrive, in milliseconds. 10,000: slow networks need 3 s, and attackers get no more.
+    pub header_read_timeout_ms: u64,
+    /// How often a silent HTTP/2 client is asked whether it is still there, in milliseconds. 20,000: below the 30 s of common proxies.
+    pub keepalive_interval_ms: u64,
+    /// How long calls may go on when the gateway stops, in milliseconds. 8,000: less than the 10 s
+    /// after which the process aborts its tasks.
+    pub drain_timeout_ms: u64,
+    /// What a request and an answer may be.
+    pub transcode: transcode::Config,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            connections_max: 10_000,
+            streams_max: 256,
+            header_bytes_max: 64 << 10,
+            header_read_timeout_ms: 10_000,
+            keepalive_interval_ms: 20_000,
+            drain_timeout_ms: 8_000,
+            transcode: transcode::Config::default(),
+        }
+    }
+}
+
+impl Config {
+    pub(crate) fn header_read_timeout(&self) -> Duration {
+        Duration::from_millis(self.header_read_timeout_ms)
+    }
+
+    pub(crate) fn keepalive_interval(&self) -> Duration {
+        Duration::from_millis(self.keepalive_interval_ms)
+    }
+
+    pub(crate) fn drain_timeout(&self) -> Duration {
+        Duration::from_millis(self.drain_timeout_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_key_is_refused() {
+        let error = serde_json::from_str::<Config>(r#"{"stream_max": 1}"#).unwrap_err();
+
+        assert!(error.to_string().contains("unknown field `stream_max`"), "{error}");
+    }
+
+    #[test]
+    fn every_key_has_a_default() {
+        assert_eq!(serde_json::from_str::<Config>("{}").unwrap(), Config::default());
+    }
+}

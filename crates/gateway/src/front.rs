@@ -1,0 +1,103 @@
+//! Decides who answers a request: a service as gRPC, an own endpoint, or the transcoder.
+
+use crate::grpc::Services;
+use crate::metrics::{Measure, Metrics};
+use crate::own::{ALLOW, Endpoint, Endpoints};
+use futures_util::FutureExt;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
+use std::any::Any;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tower::Service;
+use tracing::error;
+use transcode::{Called, Transcoder};
+
+/// Headers by which services trust each other; none comes from outside.
+const INTERNAL: &str = "x-comanda-";
+/// What a caller is told of a panic; the log knows more.
+const FAULT: &str = "the call failed by a fault of the gateway; it has been logged";
+
+/// Everything behind the public port.
+pub(crate) struct Front {
+    pub(crate) transcoder: Transcoder,
+    pub(crate) services: Services,
+    pub(crate) own_endpoints: Endpoints,
+    pub(crate) metrics: Metrics,
+}
+
+impl Front {
+    /// Answers a request, whatever it is and whatever happens.
+    pub(crate) async fn answer(&self, mut request: Request<Body>) -> Result<Response<Body>, Infallible> {
+        strip_internal(request.headers_mut());
+        let is_grpc = is_grpc(&request);
+        // Unwind safe: nothing of the request is used after its panic.
+        let answered = AssertUnwindSafe(self.dispatch(request, is_grpc)).catch_unwind().await;
+        Ok(answered.unwrap_or_else(|panic| {
+            let reason = panic_message(panic.as_ref());
+            error!(error = reason, "request panicked at the gateway");
+            let status = Status::internal(FAULT);
+            if is_grpc { status.into_http() } else { self.transcoder.status_response(status) }
+        }))
+    }
+
+    async fn dispatch(&self, request: Request<Body>, is_grpc: bool) -> Response<Body> {
+        if is_grpc {
+            return self.pass_through(request, self.metrics.begin("grpc")).await;
+        }
+        if let Some(endpoint) = self.own_endpoints.at(request.uri().path()) {
+            return self.own(endpoint, request.method()).await;
+        }
+        let mut measure = self.metrics.begin("rest");
+        let mut response = self.transcoder.call(request, |service| self.services.get(service)).await;
+        if let Some(called) = response.extensions_mut().remove::<Called>() {
+            measure.called(called);
+        }
+        response.map(|body| measure.until_sent(body))
+    }
+
+    async fn own(&self, endpoint: Endpoint, method: &Method) -> Response<Body> {
+        let answer = self.own_endpoints.answer(endpoint, method).await;
+        answer.unwrap_or_else(|| self.transcoder.method_not_allowed(method, ALLOW))
+    }
+
+    async fn pass_through(&self, request: Request<Body>, mut measure: Measure) -> Response<Body> {
+        let path = request.uri().path().to_owned();
+        let name = path.strip_prefix('/').unwrap_or(&path);
+        let service = name.split('/').next().unwrap_or_default();
+        let Some(mut upstream) = self.services.get(service) else {
+            measure.ended(Code::Unimplemented);
+            return Status::unimplemented(format!("no service {service} is served here")).into_http();
+        };
+        if self.transcoder.has_method(name) {
+            measure.method(name);
+        }
+        let response = match upstream.call(request).await {
+            Ok(response) => response,
+            Err(impossible) => match impossible {},
+        };
+        measure.read(response.headers());
+        response.map(|body| measure.until_sent(body))
+    }
+}
+
+/// gRPC, and not gRPC-Web.
+fn is_grpc(request: &Request<Body>) -> bool {
+    let content_type = request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let rest = content_type.strip_prefix(b"application/grpc");
+    request.method() == Method::POST && rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+}
+
+fn strip_internal(headers: &mut HeaderMap) {
+    let internal = headers.keys().filter(|name| name.as_str().starts_with(INTERNAL));
+    let internal: Vec<HeaderName> = internal.cloned().collect();
+    for name in internal {
+        headers.remove(name);
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}

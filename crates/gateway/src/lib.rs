@@ -1,0 +1,85 @@
+//! The public port: REST/JSON, server-sent events and gRPC in front of the services.
+//!
+//! One listener speaks HTTP/1.1 and HTTP/2 with prior knowledge. A gRPC call passes to the service that its path names; anything else
+//! is transcoded by the `google.api.http` rules of the contract. The gateway itself answers gRPC health and reflection,
+//! `/openapi.json`, `/healthz`, `/readyz` and `/metrics`.
+
+mod config;
+mod connections;
+mod drained;
+mod error;
+mod first_bytes;
+mod front;
+mod grpc;
+mod health;
+mod metrics;
+mod own;
+mod readiness;
+
+pub use config::Config;
+pub use error::Error;
+pub use metrics::Metrics;
+pub use readiness::{Check, Readiness, ReadinessProbe, State};
+
+use crate::front::Front;
+use lifecycle::Tasks;
+use rpc::Upstream;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tracing::info;
+use transcode::Transcoder;
+
+/// Writes all metrics of the process in the OpenMetrics text format.
+pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// What the gateway stands on.
+pub struct Deps {
+    /// Where to listen; port 0 is any that is free.
+    pub listen: SocketAddr,
+    /// The services by their full names, such as `comanda.order.v1.OrderService`. No other is served.
+    pub upstreams: BTreeMap<&'static str, Upstream>,
+    /// Where requests are counted.
+    pub metrics: Metrics,
+    /// What `/readyz` answers.
+    pub readiness: ReadinessProbe,
+    /// What `/metrics` answers; `None` when metrics have a port of their own.
+    pub metrics_text: Option<MetricsText>,
+}
+
+/// A gateway that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gateway {
+    /// Where it listens.
+    pub local_address: SocketAddr,
+}
+
+/// Opens the port and serves it until the tasks are drained: new connections are refused then, calls in flight get
+/// `drain_timeout_ms` to end, and streams are ended with UNAVAILABLE.
+///
+/// # Errors
+/// When the port cannot be opened, or the contract cannot be served.
+pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Gateway, Error> {
+    let listen = |source| Error::Listen { address: deps.listen, source };
+    let listener = TcpListener::bind(deps.listen).await.map_err(listen)?;
+    let local_address = listener.local_addr().map_err(listen)?;
+
+    let drain = tasks.drain_request();
+    let transcoder = Transcoder::new(proto::FILE_DESCRIPTOR_SET, config.transcode.clone()).map_err(Error::Contract)?;
+    let names: Vec<&'static str> = deps.upstreams.keys().copied().collect();
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let own = grpc::own_services(health, &names)?;
+    health::report(&reporter, &deps.upstreams).await;
+    tasks.spawn("gateway-health", health::follow(reporter, deps.upstreams.clone(), drain.clone()));
+
+    let front = Front {
+        own_endpoints: own::Endpoints::new(&transcoder, deps.readiness, deps.metrics_text),
+        services: grpc::Services::new(own, deps.upstreams, &drain),
+        metrics: deps.metrics,
+        transcoder,
+    };
+    tasks.spawn("gateway", connections::serve(listener, Arc::new(front), config, drain));
+    info!(address = %local_address, "gateway started");
+    Ok(Gateway { local_address })
+}

@@ -1,0 +1,28 @@
+//! The limits of transcoding.
+
+use serde::{Deserialize, Serialize};
+
+/// What a request and an answer may be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Bytes of a request body at most. 4 MiB: what a gRPC server takes by default, and JSON is longer than protobuf.
+    pub body_bytes_max: usize,
+    /// Time for a request body to arrive, in milliseconds. 30,000: `body_bytes_max` at 140 kB/s, which slow phones reach.
+    pub body_timeout_ms: u64,
+    /// Bytes of one message of an answer at most. 64 MiB: a page of 1,000 orders of 64 KiB each.
+    pub message_bytes_max: usize,
+    /// The longest timeout a client can ask for, in milliseconds; more is cut to it. 600,000: what services grant.
+    pub timeout_max_ms: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            body_bytes_max: 4 << 20,
+            body_timeout_ms: 30_000,
+            message_bytes_max: 64 << 20,
+            timeout_max_ms: 600_000,
+        }
+    }
+}

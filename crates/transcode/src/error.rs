@@ -1,0 +1,47 @@
+//! Why a descriptor set cannot be served over HTTP.
+
+/// What is wrong with a descriptor set or its `google.api.http` rules.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The bytes are no descriptor set.
+    #[error("failed to read the descriptor set")]
+    Descriptors(#[source] prost_reflect::DescriptorError),
+    /// A method whose name cannot stand in a path.
+    #[error("failed to make a path of the method {name}")]
+    Name {
+        /// The method.
+        name: String,
+    },
+    /// A rule without a method and path.
+    #[error("failed to read the HTTP rule of {method}: it has no pattern")]
+    Pattern {
+        /// The method.
+        method: String,
+    },
+    /// A path template that cannot be parsed.
+    #[error("failed to read the path template {template} of {method}: it {problem}")]
+    Template {
+        /// The method.
+        method: String,
+        /// The template.
+        template: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A rule or option that names a field which is not there, or cannot be bound.
+    #[error("failed to bind the field {field:?} of {method}: there is no such singular field")]
+    Field {
+        /// The method.
+        method: String,
+        /// The field.
+        field: String,
+    },
+    /// Two rules of the same HTTP method match the same paths.
+    #[error("failed to add {method} {template}: another rule has the same paths")]
+    Ambiguous {
+        /// The HTTP method.
+        method: String,
+        /// The template of the second rule.
+        template: String,
+    },
+}

@@ -1,0 +1,232 @@
+//! Which headers pass between HTTP and gRPC, and how a caller's timeout is read.
+
+use crate::Config;
+use crate::refused::Refused;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use std::time::Duration;
+use tonic::Status;
+
+/// Request headers that reach a service as metadata; no others do.
+const FORWARDED: [&str; 8] = [
+    "accept-language",
+    "authorization",
+    "baggage",
+    "idempotency-key",
+    "prefer",
+    "traceparent",
+    "tracestate",
+    "x-request-id",
+];
+/// Metadata of an answer that reaches the client as headers, besides what begins with `x-`.
+const RETURNED: [&str; 3] = ["etag", "preference-applied", "retry-after"];
+/// Headers with a timeout in seconds; `grpc-timeout` has its own form.
+const TIMEOUTS: [&str; 2] = ["request-timeout", "x-request-timeout"];
+
+/// The metadata of a call.
+///
+/// # Errors
+/// When a timeout cannot be read.
+pub(crate) fn request(headers: &HeaderMap, config: &Config) -> Result<HeaderMap, Refused> {
+    let mut metadata = HeaderMap::new();
+    for name in FORWARDED {
+        for value in headers.get_all(name) {
+            metadata.append(HeaderName::from_static(name), value.clone());
+        }
+    }
+    if let Some(timeout) = timeout(headers)? {
+        let timeout = rpc::timeout::encode(timeout.min(Duration::from_millis(config.timeout_max_ms)));
+        metadata.insert(rpc::timeout::HEADER, timeout);
+    }
+    Ok(metadata)
+}
+
+/// Copies what a client may see of an answer's metadata.
+pub(crate) fn response(metadata: &HeaderMap, headers: &mut HeaderMap) {
+    for (name, value) in metadata {
+        if RETURNED.contains(&name.as_str()) || name.as_str().starts_with("x-") {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+}
+
+/// The shortest timeout that the request sets.
+fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Refused> {
+    let mut shortest: Option<Duration> = None;
+    let grpc = headers.get_all(rpc::timeout::HEADER).iter();
+    let grpc =
+        grpc.map(|value| rpc::timeout::parse(value).map_err(|error| Status::invalid_argument(error.to_string())));
+    let plain = TIMEOUTS.iter().flat_map(|name| headers.get_all(*name).iter().map(move |value| seconds(name, value)));
+    for timeout in grpc.chain(plain) {
+        let timeout = timeout?;
+        shortest = Some(shortest.map_or(timeout, |shortest| shortest.min(timeout)));
+    }
+    Ok(shortest)
+}
+
+fn seconds(name: &str, value: &HeaderValue) -> Result<Duration, Status> {
+    let text = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'));
+    let timeout = text.and_then(|text| text.parse().ok()).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    timeout.ok_or_else(|| Status::invalid_argument(format!("{name} must be a number of seconds")))
+}
+
+/// Refuses a body that is not JSON as it stands.
+///
+/// # Errors
+/// 415 for another content type or encoding.
+pub(crate) fn check_json(headers: &HeaderMap) -> Result<(), Refused> {
+    check_plain(headers)?;
+    let Some(value) = headers.get(http::header::CONTENT_TYPE) else { return Ok(()) };
+    let essence = value.to_str().unwrap_or("?").split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_json = essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
+    if is_json {
+        return Ok(());
+    }
+    Err(Refused::unsupported_media(&format!("the body must be application/json; its content type says {essence}")))
+}
+
+/// Refuses a body that is compressed.
+///
+/// # Errors
+/// 415 for a content encoding.
+pub(crate) fn check_plain(headers: &HeaderMap) -> Result<(), Refused> {
+    let encodings = headers.get_all(http::header::CONTENT_ENCODING);
+    if encodings.iter().all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Ok(());
+    }
+    Err(Refused::unsupported_media("the body must come without a content encoding"))
+}
+
+/// The forms in which a stream can be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StreamForm {
+    /// `text/event-stream`.
+    Events,
+    /// `application/x-ndjson`.
+    Lines,
+}
+
+/// Which form the client prefers; lines, when it likes both the same (RFC 9110 12.5.1).
+///
+/// # Errors
+/// 406 when it takes neither.
+pub(crate) fn stream_form(headers: &HeaderMap) -> Result<StreamForm, Refused> {
+    let accept = headers.get_all(http::header::ACCEPT);
+    let texts: Vec<&str> = accept.iter().filter_map(|value| value.to_str().ok()).collect();
+    let text = texts.join(",");
+    let ranges: Vec<(&str, f32)> = text.split(',').map(range).filter(|(media, _)| !media.is_empty()).collect();
+    if ranges.is_empty() {
+        return Ok(StreamForm::Lines);
+    }
+    let events = quality(&ranges, &["text/event-stream", "text/*", "*/*"]);
+    let lines =
+        quality(&ranges, &["application/x-ndjson", "application/ndjson", "application/json", "application/*", "*/*"]);
+    if events > lines && events.0 > 0.0 {
+        return Ok(StreamForm::Events);
+    }
+    if lines.0 > 0.0 { Ok(StreamForm::Lines) } else { Err(Refused::not_acceptable()) }
+}
+
+/// One media range of an Accept header, with its quality.
+fn range(text: &str) -> (&str, f32) {
+    let mut parts = text.split(';').map(str::trim);
+    let media = parts.next().unwrap_or_default();
+    let quality =
+        parts.find_map(|parameter| parameter.strip_prefix("q=")).map_or(Some(1.0), |quality| quality.parse().ok());
+    (media, quality.unwrap_or(0.0))
+}
+
+/// The quality of the first of `names`, the most specific one first, that is among the ranges; and whether it is no wildcard.
+fn quality(ranges: &[(&str, f32)], names: &[&str]) -> (f32, bool) {
+    let range = |name: &&str| ranges.iter().find(|(media, _)| media.eq_ignore_ascii_case(name));
+    names.iter().find_map(range).map_or((0.0, false), |(media, quality)| (*quality, !media.ends_with('*')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        pairs.iter().map(pair).collect()
+    }
+
+    #[track_caller]
+    fn check_timeout(pairs: &[(&'static str, &'static str)], expected: Option<&str>) {
+        let metadata = request(&headers(pairs), &Config::default());
+        let timeout = metadata.ok().map(|metadata| metadata.get("grpc-timeout").cloned());
+        assert_eq!(timeout.flatten().as_ref().map(|value| value.to_str().unwrap()), expected, "{pairs:?}");
+    }
+
+    #[test]
+    fn timeouts_are_read_and_written_anew() {
+        check_timeout(&[("grpc-timeout", "5S")], Some("5000000u"));
+        check_timeout(&[("request-timeout", "1.5")], Some("1500000u"));
+        check_timeout(&[("x-request-timeout", "2"), ("grpc-timeout", "1S")], Some("1000000u"));
+        check_timeout(&[("grpc-timeout", "99999999H")], Some("600000m"));
+        check_timeout(&[], None);
+    }
+
+    #[test]
+    fn nonsense_timeouts_are_refused() {
+        for pair in [
+            ("grpc-timeout", "5X"),
+            ("request-timeout", "soon"),
+            ("x-request-timeout", "-1"),
+            ("request-timeout", "inf"),
+        ] {
+            let refused = request(&headers(&[pair]), &Config::default()).unwrap_err();
+            assert_eq!(refused.http_status(), 400, "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn only_listed_headers_pass() {
+        let given = headers(&[
+            ("traceparent", "a"),
+            ("prefer", "wait=1"),
+            ("cookie", "secret"),
+            ("x-comanda-principal", "root"),
+        ]);
+
+        let metadata = request(&given, &Config::default()).unwrap();
+
+        assert_eq!(metadata, headers(&[("traceparent", "a"), ("prefer", "wait=1")]));
+    }
+
+    #[track_caller]
+    fn check_form(accept: &'static str, expected: Result<StreamForm, u16>) {
+        let form = stream_form(&headers(&[("accept", accept)]));
+        assert_eq!(form.map_err(|refused| refused.http_status().as_u16()), expected, "{accept}");
+    }
+
+    #[test]
+    fn the_form_of_a_stream_is_the_clients_choice() {
+        check_form("text/event-stream", Ok(StreamForm::Events));
+        check_form("text/event-stream, */*;q=0.5", Ok(StreamForm::Events));
+        check_form("text/event-stream, */*", Ok(StreamForm::Events));
+        check_form("application/x-ndjson", Ok(StreamForm::Lines));
+        check_form("application/json", Ok(StreamForm::Lines));
+        check_form("*/*", Ok(StreamForm::Lines));
+        check_form("", Ok(StreamForm::Lines));
+        check_form("text/event-stream;q=0, application/json", Ok(StreamForm::Lines));
+        check_form("application/xml", Err(406));
+        check_form("text/event-stream;q=0", Err(406));
+        assert!(matches!(stream_form(&HeaderMap::new()), Ok(StreamForm::Lines)));
+    }
+
+    #[test]
+    fn only_plain_json_is_taken() {
+        for taken in
+            ["application/json", "application/json; charset=utf-8", "Application/JSON", "application/merge-patch+json"]
+        {
+            assert!(check_json(&headers(&[("content-type", taken)])).is_ok(), "{taken}");
+        }
+        for refused in ["text/plain", "application/x-www-form-urlencoded", "application/xml", "json"] {
+            assert_eq!(check_json(&headers(&[("content-type", refused)])).unwrap_err().http_status(), 415, "{refused}");
+        }
+        assert_eq!(check_json(&headers(&[("content-encoding", "gzip")])).unwrap_err().http_status(), 415);
+        assert!(check_json(&headers(&[("content-encoding", "identity")])).is_ok());
+    }
+}

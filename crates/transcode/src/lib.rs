@@ -1,0 +1,31 @@
+//! HTTP/JSON to gRPC and back, from a descriptor set, at run time.
+//!
+//! The routes are the `google.api.http` rules of the descriptors. A [`Transcoder`] reads a request strictly (what it does not
+//! understand it refuses, with the path of the field), calls the service behind it as gRPC, and writes the answer as proto3 JSON:
+//! one document, newline-delimited JSON or server-sent events. Every error, its own or a service's, is a `google.rpc.Status`.
+
+mod answer;
+mod codec;
+mod config;
+mod decode;
+mod error;
+mod headers;
+mod json;
+mod openapi;
+mod percent;
+mod query;
+mod refused;
+mod request;
+mod router;
+mod rule;
+mod status;
+mod stream;
+mod template;
+mod text;
+mod transcoder;
+mod violation;
+
+pub use config::Config;
+pub use error::Error;
+pub use openapi::Document;
+pub use transcoder::{Called, Transcoder};
