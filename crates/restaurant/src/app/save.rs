@@ -1,0 +1,33 @@
+//! Commits a change of a restaurant and tells everybody, deciding again when others were faster.
+
+use crate::domain::Restaurant;
+use crate::{Error, messages};
+use proto::RestaurantId;
+use store::{Change, Store};
+
+/// How often a change is tried that others overtake. 5: as many writers at once all succeed, since of those who try one always does.
+const TRIES_MAX: usize = 5;
+
+/// Changes a restaurant to what `decide` makes of it, with the statements of `write`, and returns it as it is then. When `decide` makes
+/// nothing of it, it stays as it is and nobody is told.
+pub(super) async fn save(
+    store: &Store,
+    restaurant_id: RestaurantId,
+    write: fn(&mut Change, &Restaurant),
+    decide: impl Fn(&Restaurant) -> Option<Restaurant>,
+) -> Result<Restaurant, Error> {
+    let failed = |source| Error::Save { restaurant_id, source };
+    for _ in 0..TRIES_MAX {
+        let before = crate::store::load(store, restaurant_id).await?.ok_or(Error::Unknown(restaurant_id))?;
+        let Some(after) = decide(&before) else { return Ok(before) };
+        let mut change = Change::new();
+        write(&mut change, &after);
+        outbox::append(&mut change, &messages::revised(&after));
+        match store.commit(change).await {
+            Ok(_) => return Ok(after),
+            Err(store::Error::Conflict { .. }) => crate::store::settled(store).await.map_err(failed)?,
+            Err(source) => return Err(failed(source)),
+        }
+    }
+    Err(Error::Overtaken(restaurant_id))
+}
