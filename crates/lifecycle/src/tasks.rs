@@ -120,4 +120,43 @@ mod tests {
         assert_eq!(tasks.next_ended().await, Some(Ended { name: "faulty", panicked: true }));
         assert_eq!(tasks.next_ended().await, None);
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_finished_before_the_limit_is_not_among_the_stuck() {
+        let mut tasks = Tasks::new();
+        let drain = tasks.drain_request();
+        tasks.spawn("listener", async move { drain.requested().await });
+        tasks.spawn("deaf", pending());
+        tasks.spawn("done", async {});
+
+        let stuck = tasks.drain(Duration::from_secs(5)).await.unwrap_err();
+
+        assert_eq!(stuck.to_string(), "tasks did not finish within 5s: deaf");
+    }
+
+    #[tokio::test]
+    async fn tasks_end_with_their_owner() {
+        let mut tasks = Tasks::new();
+        let (held, dropped) = tokio::sync::oneshot::channel::<()>();
+        tasks.spawn("holder", async move {
+            pending::<()>().await;
+            drop(held);
+        });
+
+        drop(tasks);
+
+        assert!(dropped.await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_drain_that_was_requested_before_is_heard() {
+        let drain = Drain::new();
+        let listener = drain.clone();
+
+        drain.request();
+        drain.request();
+
+        listener.requested().await;
+        assert!(listener.is_requested());
+    }
 }

@@ -45,6 +45,8 @@ pub enum Bus {
 impl Bus {
     /// Publishes messages in order, and returns when all of them are stored durably.
     ///
+    /// Cancel safe if it is done again: what was accepted is stored, but its consumers may hear of it only with the next publish.
+    ///
     /// # Errors
     /// Says how many of the first ones are stored; the others may or may not be. Publishing them again with the same ids is harmless.
     pub async fn publish(&self, messages: &[Message]) -> Result<(), Error> {

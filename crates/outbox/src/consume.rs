@@ -82,33 +82,44 @@ pub async fn consume<H: Handle>(
 ) -> Result<(), store::Error> {
     let parking = Parking::open(consumer.store.clone(), consumer.name).await?;
     let worker = Worker { handler, parking, metrics: consumer.metrics, consumer: consumer.name, drain: drain.clone() };
-    let mut waiting: HashMap<String, VecDeque<Delivery>> = HashMap::new();
-    let mut running = FuturesUnordered::new();
     let deliveries = unfold(subscription, |mut subscription| async move {
-        let next = subscription.next().await;
-        Some((next, subscription))
+        let delivery = receive(&mut subscription, consumer.name).await;
+        Some((delivery, subscription))
     });
     let mut deliveries = std::pin::pin!(deliveries);
+    // Dropped before the subscription ends, so that the next one finds what is undone in its place.
+    let mut waiting: HashMap<String, VecDeque<Delivery>> = HashMap::new();
+    let mut running = FuturesUnordered::new();
     loop {
         tokio::select! {
             biased;
-            Some(key) = running.next() => {
-                if let Some(delivery) = next_of_key(&mut waiting, key) {
+            () = drain.requested() => break,
+            Some(ended) = running.next() => {
+                // A key whose message was left undone stays busy, or its successor would overtake it.
+                if let Ended::Done { key } = ended
+                    && let Some(delivery) = next_of_key(&mut waiting, key)
+                {
                     running.push(worker.work(delivery));
                 }
             }
-            () = drain.requested() => break,
-            Some(next) = deliveries.next(), if running.len() < consumer.config.handled_at_once => match next {
-                Ok(delivery) => running.extend(queue(&mut waiting, delivery).map(|delivery| worker.work(delivery))),
-                Err(error) => {
-                    warn!(consumer = consumer.name, error = &error as &dyn std::error::Error, "channel could not be read");
-                    sleep(READ_AGAIN_AFTER).await;
-                }
-            },
+            Some(delivery) = deliveries.next(), if running.len() < consumer.config.handled_at_once => {
+                running.extend(queue(&mut waiting, delivery).map(|delivery| worker.work(delivery)));
+            }
         }
     }
     while running.next().await.is_some() {}
     Ok(())
+}
+
+/// The next delivery, however often the channel cannot be read.
+async fn receive(subscription: &mut Subscription, consumer: &str) -> Delivery {
+    loop {
+        match subscription.next().await {
+            Ok(delivery) => return delivery,
+            Err(error) => warn!(consumer, error = &error as &dyn std::error::Error, "channel could not be read"),
+        }
+        sleep(READ_AGAIN_AFTER).await;
+    }
 }
 
 /// Lets a delivery wait behind those of its key, or returns it when there are none.
@@ -135,6 +146,14 @@ fn next_of_key(waiting: &mut HashMap<String, VecDeque<Delivery>>, key: String) -
     next
 }
 
+/// How the work on one delivery ended.
+enum Ended {
+    /// It was dealt with or parked.
+    Done { key: String },
+    /// The drain was requested before it could be dealt with; it comes again to whoever consumes next.
+    Undone,
+}
+
 struct Worker<H> {
     handler: H,
     parking: Parking,
@@ -144,8 +163,8 @@ struct Worker<H> {
 }
 
 impl<H: Handle> Worker<H> {
-    /// Works on one delivery until it is dealt with or parked, or the drain is requested. Returns its key.
-    async fn work(&self, delivery: Delivery) -> String {
+    /// Works on one delivery until it is dealt with or parked, or the drain is requested.
+    async fn work(&self, delivery: Delivery) -> Ended {
         let message = delivery.message().clone();
         let mut pause = Duration::ZERO;
         loop {
@@ -169,13 +188,12 @@ impl<H: Handle> Worker<H> {
             }
             tokio::select! {
                 () = sleep(pause) => {}
-                // Dropped unacknowledged, the delivery comes again to whoever consumes next.
-                () = self.drain.requested() => return message.key.clone(),
+                () = self.drain.requested() => return Ended::Undone,
             }
         }
         delivery.acknowledge();
         self.metrics.handled();
-        message.key.clone()
+        Ended::Done { key: message.key.clone() }
     }
 
     async fn attempt(&self, message: &Message) -> Outcome {

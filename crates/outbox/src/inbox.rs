@@ -53,12 +53,12 @@ impl<R: Respond> Inbox<R> {
 
     async fn known_reply(&self, command: &Message) -> Result<Option<Message>, Error> {
         let query = Statement::new(
-            "SELECT reply_channel, reply_kind, reply_effect_id, reply_payload FROM inbox WHERE effect_id = ?1",
+            "SELECT reply_channel, reply_kind, reply_key, reply_effect_id, reply_payload FROM inbox WHERE effect_id = ?1",
         );
         let mut rows = self.store.query(query.bind(command.effect_id.as_str())).await?;
         let Some(row) = rows.first_mut() else { return Ok(None) };
         let (channel, kind): (String, String) = (row.take(0)?, row.take(1)?);
-        let reply = Message::new(&channel, &kind, command.key.clone(), row.take(2)?, row.take(3)?);
+        let reply = Message::new(&channel, &kind, row.take(2)?, row.take(3)?, row.take(4)?);
         Ok(Some(reply.caused_by(command)))
     }
 
@@ -105,13 +105,14 @@ impl<R: Respond> Handle for Inbox<R> {
 }
 
 fn remember(change: &mut Change, command: &Message, reply: &Message) {
-    let sql = "INSERT INTO inbox (effect_id, reply_effect_id, reply_channel, reply_kind, reply_payload, handled_us)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
+    let sql = "INSERT INTO inbox (effect_id, reply_effect_id, reply_channel, reply_key, reply_kind, reply_payload, handled_us)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING";
     change.push(
         Statement::new(sql)
             .bind(command.effect_id.as_str())
             .bind(reply.effect_id.as_str())
             .bind(reply.channel.as_str())
+            .bind(reply.key.as_str())
             .bind(reply.kind.as_str())
             .bind(reply.payload.clone())
             .bind(rows::now_us())
@@ -128,13 +129,24 @@ pub async fn keep_inbox_small(store: Store, config: Config, drain: Drain) {
             _ = ticks.tick() => {}
             () = drain.requested() => return,
         }
-        let kept = Duration::from_millis(config.inbox_kept_ms);
-        let mut change = Change::new();
-        let sql =
-            "DELETE FROM inbox WHERE rowid IN (SELECT rowid FROM inbox ORDER BY rowid LIMIT ?1) AND handled_us < ?2";
-        change.push(Statement::new(sql).bind(CLEANED_AT_ONCE).bind(rows::now_us().saturating_sub(rows::micros(kept))));
-        if let Err(error) = store.commit(change).await {
+        if let Err(error) = drop_old_replies(&store, &config, &drain).await {
             warn!(error = &error as &dyn std::error::Error, "old replies could not be dropped");
         }
     }
+}
+
+/// Drops until nothing old is left, so that it keeps up however many commands come in a minute.
+async fn drop_old_replies(store: &Store, config: &Config, drain: &Drain) -> Result<(), Error> {
+    let kept = Duration::from_millis(config.inbox_kept_ms);
+    let before_us = rows::now_us().saturating_sub(rows::micros(kept));
+    while !drain.is_requested() {
+        let mut change = Change::new();
+        let sql =
+            "DELETE FROM inbox WHERE rowid IN (SELECT rowid FROM inbox ORDER BY rowid LIMIT ?1) AND handled_us < ?2";
+        change.push(Statement::new(sql).bind(CLEANED_AT_ONCE).bind(before_us));
+        if store.commit(change).await?.rows == [0] {
+            break;
+        }
+    }
+    Ok(())
 }

@@ -8,6 +8,7 @@
 //! - A message that cannot be handled is parked, and so is what comes after it with the same key; other keys flow.
 
 mod append;
+mod audit;
 mod config;
 mod consume;
 mod inbox;
@@ -20,6 +21,7 @@ mod schema;
 mod sweep;
 
 pub use append::append;
+pub use audit::{Audit, ParkedMessage, audit, probe};
 pub use config::Config;
 pub use consume::{Consumer, Handle, Outcome, consume};
 pub use inbox::{Inbox, Respond, Response, keep_inbox_small};

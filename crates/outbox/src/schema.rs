@@ -42,6 +42,7 @@ const MIGRATIONS: &[Migration] = &[Migration {
             effect_id TEXT PRIMARY KEY,
             reply_effect_id TEXT NOT NULL,
             reply_channel TEXT NOT NULL,
+            reply_key TEXT NOT NULL,
             reply_kind TEXT NOT NULL,
             reply_payload BLOB NOT NULL,
             handled_us INTEGER NOT NULL

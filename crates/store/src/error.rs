@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-type Source = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a store did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]

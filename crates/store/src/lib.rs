@@ -75,8 +75,10 @@ impl Store {
         }
     }
 
-    /// Hands in a change whose loss does no harm, without waiting for it. A fault is logged.
-    pub fn submit(&self, change: Change) {
+    /// Hands in a change whose loss does no harm, without waiting for it. A fault is logged. Returns whether it was taken: a writer that
+    /// is busy, or not there, does not take it.
+    #[must_use]
+    pub fn submit(&self, change: Change) -> bool {
         match self {
             Store::Sqlite(sqlite) => sqlite.submit(change),
         }

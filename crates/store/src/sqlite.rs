@@ -7,6 +7,7 @@
 mod reader;
 mod writer;
 
+use crate::error::Source;
 use crate::{Change, Committed, Error, Migration, Row, Statement, Value};
 use reader::Readers;
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -62,10 +63,8 @@ impl Sqlite {
         self.writer()?.commit(change).await
     }
 
-    pub(crate) fn submit(&self, change: Change) {
-        if let Ok(writer) = self.writer() {
-            writer.submit(change);
-        }
+    pub(crate) fn submit(&self, change: Change) -> bool {
+        self.writer().is_ok_and(|writer| writer.submit(change))
     }
 
     pub(crate) async fn snapshot(&self, queries: Vec<Statement>) -> Result<Vec<Vec<Row>>, Error> {
@@ -88,8 +87,8 @@ impl Sqlite {
     }
 }
 
-fn open_error(path: &Path, source: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::Open { path: path.to_owned(), source: Box::new(source) }
+fn open_error(path: &Path, source: impl Into<Source>) -> Error {
+    Error::Open { path: path.to_owned(), source: source.into() }
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
@@ -100,8 +99,12 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
     Ok(connection)
 }
 
-fn prepare_for_writing(connection: &Connection, config: &Config) -> rusqlite::Result<()> {
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+fn prepare_for_writing(connection: &Connection, config: &Config) -> Result<(), Source> {
+    // SQLite answers with the mode that is in force, and does not fail when it could not change it.
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(format!("the journal mode is {mode} and cannot be WAL").into());
+    }
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     if let Some(pages) = config.pages_max {
@@ -145,4 +148,31 @@ fn is_transient(error: &rusqlite::Error) -> bool {
                 | SystemIoFailure
         )
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pragma(connection: &Connection, name: &str) -> rusqlite::types::Value {
+        connection.pragma_query_value(None, name, |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn each_commit_of_the_writer_is_flushed_to_a_write_ahead_log() {
+        let directory = tempfile::tempdir().unwrap();
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        let connection = connect(&directory.path().join("store.db"), flags).unwrap();
+
+        prepare_for_writing(&connection, &Config::default()).unwrap();
+
+        assert_eq!(pragma(&connection, "journal_mode"), "wal".to_owned().into());
+        assert_eq!(pragma(&connection, "synchronous"), 2.into());
+        assert_eq!(pragma(&connection, "foreign_keys"), 1.into());
+    }
+
+    #[test]
+    fn the_bundled_version_cannot_corrupt_its_log() {
+        assert!(rusqlite::version_number() >= VERSION_MIN, "{}", rusqlite::version());
+    }
 }

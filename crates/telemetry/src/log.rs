@@ -62,3 +62,31 @@ pub fn init(config: &Config) -> Result<(), Error> {
     }
     .map_err(Error::Installed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_that_is_not_valid_is_refused_and_named() {
+        let config = Config { filter: "outbox=loud".to_owned(), ..Config::default() };
+
+        let refused = init(&config).unwrap_err();
+
+        assert!(matches!(&refused, Error::Filter { filter, .. } if filter == "outbox=loud"), "{refused:?}");
+    }
+
+    #[test]
+    fn a_misspelt_key_is_refused() {
+        let refused = serde_json::from_str::<Config>(r#"{"fromat": "json"}"#).unwrap_err();
+
+        assert!(refused.to_string().contains("unknown field `fromat`"), "{refused}");
+    }
+
+    #[test]
+    fn the_format_is_written_in_small_letters() {
+        let config: Config = serde_json::from_str(r#"{"format": "json"}"#).unwrap();
+
+        assert_eq!(config, Config { format: Format::Json, ..Config::default() });
+    }
+}

@@ -1,9 +1,12 @@
 //! Where one consumer stands in its channel: pure bookkeeping, without the database.
 
+#[cfg(test)]
+mod tests;
+
 use crate::Message;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// Messages read and not yet acknowledged, at most: 1,024 x ~1 KiB = 1 MiB per consumer.
 const UNACKNOWLEDGED_MAX: usize = 1024;
@@ -19,9 +22,11 @@ pub(super) struct Cursor {
 
 #[derive(Debug)]
 struct State {
-    is_subscribed: bool,
+    subscribed: Option<Subscribed>,
     /// Everything up to here is acknowledged.
     floor: i64,
+    /// The floor that the log remembers.
+    written_floor: i64,
     /// Everything up to here was read from the log.
     read_to: i64,
     /// Whether the log may hold more than was read.
@@ -30,6 +35,14 @@ struct State {
     ready: VecDeque<(i64, Arc<Message>)>,
     /// Handed out and not yet acknowledged.
     delivered: BTreeMap<i64, Arc<Message>>,
+}
+
+/// The one subscription there is. It belongs to the cursor, since a message may be acknowledged that an earlier subscription handed out.
+#[derive(Debug)]
+struct Subscribed {
+    /// The channel's newest message when it started.
+    end: i64,
+    caught_up: watch::Sender<bool>,
 }
 
 /// What a subscription is to do next.
@@ -45,8 +58,9 @@ pub(super) enum Next {
 impl Cursor {
     pub(super) fn at(channel: &'static str, consumer: &'static str, floor: i64) -> Self {
         let state = State {
-            is_subscribed: false,
+            subscribed: None,
             floor,
+            written_floor: floor,
             read_to: floor,
             may_have_more: true,
             ready: VecDeque::new(),
@@ -63,14 +77,19 @@ impl Cursor {
         self.consumer
     }
 
-    /// Takes the consumer's one subscription, if it is free.
-    pub(super) fn subscribe(&self) -> bool {
-        let was_subscribed = std::mem::replace(&mut self.state().is_subscribed, true);
-        !was_subscribed
+    /// Takes the consumer's one subscription, if it is free. The answer becomes true when everything up to `end` is acknowledged.
+    pub(super) fn subscribe(&self, end: i64) -> Option<watch::Receiver<bool>> {
+        let mut state = self.state();
+        if state.subscribed.is_some() {
+            return None;
+        }
+        let (caught_up, receiver) = watch::channel(state.floor >= end);
+        state.subscribed = Some(Subscribed { end, caught_up });
+        Some(receiver)
     }
 
     pub(super) fn unsubscribe(&self) {
-        self.state().is_subscribed = false;
+        self.state().subscribed = None;
     }
 
     /// Says that the log has grown.
@@ -116,18 +135,24 @@ impl Cursor {
         self.state().may_have_more = true;
     }
 
-    /// Notes an acknowledgement. Returns the floor.
-    pub(super) fn acknowledge(&self, sequence: i64) -> i64 {
+    /// Notes an acknowledgement.
+    pub(super) fn acknowledge(&self, sequence: i64) {
         let mut state = self.state();
         state.delivered.remove(&sequence);
+        let was_written = state.floor == state.written_floor;
         let delivered = state.delivered.keys().next().copied();
         let ready = state.ready.front().map(|(sequence, _)| *sequence);
         let oldest = delivered.into_iter().chain(ready).min();
         state.floor = oldest.map_or(state.read_to, |oldest| oldest - 1);
-        if state.may_have_more {
+        let is_first_unwritten = was_written && state.floor != state.written_floor;
+        if is_first_unwritten || state.may_have_more {
             self.news.notify_one();
         }
-        state.floor
+        if let Some(Subscribed { end, caught_up }) = &state.subscribed
+            && state.floor >= *end
+        {
+            caught_up.send_if_modified(|caught_up| !std::mem::replace(caught_up, true));
+        }
     }
 
     /// Takes a message back, to be delivered again before all that is younger.
@@ -140,8 +165,19 @@ impl Cursor {
         }
     }
 
-    pub(super) fn floor(&self) -> i64 {
-        self.state().floor
+    /// The floor, if the log does not remember it yet.
+    pub(super) fn unwritten_floor(&self) -> Option<i64> {
+        let state = self.state();
+        (state.floor != state.written_floor).then_some(state.floor)
+    }
+
+    /// Notes what the log remembers now.
+    pub(super) fn floor_written(&self, floor: i64) {
+        let mut state = self.state();
+        state.written_floor = floor;
+        if state.floor != floor {
+            self.news.notify_one();
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -43,6 +43,15 @@ impl Log {
     pub(super) async fn open(store: Store, channels: &'static [Channel]) -> Result<Self, Error> {
         store.migrate("messaging", MIGRATIONS).await.map_err(Error::SetUp)?;
         let mut change = Change::new();
+        // A consumer that is no more would hold back the floor of its channel, and with it the dropping of messages, for ever.
+        for mut row in store.query(Statement::new("SELECT channel, name FROM consumer")).await.map_err(Error::SetUp)? {
+            let (channel, name): (String, String) =
+                (row.take(0).map_err(Error::SetUp)?, row.take(1).map_err(Error::SetUp)?);
+            if !channels.iter().any(|it| it.name == channel && it.consumers.contains(&name.as_str())) {
+                let sql = "DELETE FROM consumer WHERE channel = ?1 AND name = ?2";
+                change.push(Statement::new(sql).bind(channel).bind(name));
+            }
+        }
         for channel in channels {
             for consumer in channel.consumers {
                 let sql = "INSERT INTO consumer (channel, name, floor) VALUES (?1, ?2, 0) ON CONFLICT DO NOTHING";
@@ -89,8 +98,9 @@ impl Log {
         self.number(channel, query.bind(channel).bind(consumer)).await
     }
 
-    /// Remembers what a consumer has dealt with, and forgets what every consumer of the channel has.
-    pub(super) fn raise_floor(&self, channel: &'static str, consumer: &'static str, floor: i64) {
+    /// Remembers what a consumer has dealt with, and forgets what every consumer of the channel has. Returns false, without having done
+    /// so, when the store is busy.
+    pub(super) fn raise_floor(&self, channel: &'static str, consumer: &'static str, floor: i64) -> bool {
         let mut change = Change::new();
         let sql = "UPDATE consumer SET floor = ?3 WHERE channel = ?1 AND name = ?2 AND floor < ?3";
         change.push(Statement::new(sql).bind(channel).bind(consumer).bind(floor));
@@ -99,7 +109,7 @@ impl Log {
                        AND sequence <= (SELECT min(floor) FROM consumer WHERE channel = ?1)";
             change.push(Statement::new(sql).bind(channel));
         }
-        self.store.submit(change);
+        self.store.submit(change)
     }
 
     fn keeps(&self, channel: &str) -> Result<Keeps, Error> {

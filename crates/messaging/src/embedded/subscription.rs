@@ -16,26 +16,24 @@ const FLOOR_UNWRITTEN_MAX: Duration = Duration::from_millis(100);
 pub struct Subscription {
     log: Arc<Log>,
     cursor: Arc<Cursor>,
-    written_floor: i64,
     write_floor_at: Option<Instant>,
-    end_at_start: i64,
-    caught_up: Arc<watch::Sender<bool>>,
+    caught_up: watch::Receiver<bool>,
 }
 
 impl Subscription {
     pub(super) async fn start(log: Arc<Log>, cursor: Arc<Cursor>) -> Result<Self, Error> {
-        let end_at_start = log.end(cursor.channel()).await?;
-        if !cursor.subscribe() {
-            let (channel, consumer) = (cursor.channel().to_owned(), cursor.consumer().to_owned());
-            return Err(Error::AlreadySubscribed { channel, consumer });
+        let end = log.end(cursor.channel()).await?;
+        match cursor.subscribe(end) {
+            Some(caught_up) => Ok(Subscription { log, cursor, write_floor_at: None, caught_up }),
+            None => {
+                let (channel, consumer) = (cursor.channel().to_owned(), cursor.consumer().to_owned());
+                Err(Error::AlreadySubscribed { channel, consumer })
+            }
         }
-        let written_floor = cursor.floor();
-        let caught_up = Arc::new(watch::Sender::new(end_at_start <= written_floor));
-        Ok(Subscription { log, cursor, written_floor, write_floor_at: None, end_at_start, caught_up })
     }
 
     pub(crate) fn caught_up(&self) -> watch::Receiver<bool> {
-        self.caught_up.subscribe()
+        self.caught_up.clone()
     }
 
     pub(crate) async fn next(&mut self) -> Result<Delivery, Error> {
@@ -75,33 +73,32 @@ impl Subscription {
     }
 
     fn delivery(&self, sequence: i64, message: Arc<Message>) -> Delivery {
-        let (cursor, caught_up) = (self.cursor.clone(), self.caught_up.clone());
-        Delivery { sequence, message, cursor, caught_up, end_at_start: self.end_at_start, is_acknowledged: false }
+        Delivery { sequence, message, cursor: self.cursor.clone(), is_acknowledged: false }
     }
 
     fn write_floor_when_due(&mut self) {
-        let floor = self.cursor.floor();
-        if floor == self.written_floor {
-            return;
-        }
+        let Some(floor) = self.cursor.unwritten_floor() else { return };
         let now = Instant::now();
         if now < *self.write_floor_at.get_or_insert(now + FLOOR_UNWRITTEN_MAX) {
             return;
         }
-        self.write_floor(floor);
+        let is_written = self.write_floor(floor);
+        self.write_floor_at = (!is_written).then(|| now + FLOOR_UNWRITTEN_MAX);
     }
 
-    fn write_floor(&mut self, floor: i64) {
-        self.log.raise_floor(self.cursor.channel(), self.cursor.consumer(), floor);
-        self.written_floor = floor;
-        self.write_floor_at = None;
+    /// Returns false when the log is too busy, which is no fault: the floor can be written later.
+    fn write_floor(&self, floor: i64) -> bool {
+        let is_written = self.log.raise_floor(self.cursor.channel(), self.cursor.consumer(), floor);
+        if is_written {
+            self.cursor.floor_written(floor);
+        }
+        is_written
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let floor = self.cursor.floor();
-        if floor != self.written_floor {
+        if let Some(floor) = self.cursor.unwritten_floor() {
             self.write_floor(floor);
         }
         self.cursor.unsubscribe();
@@ -114,8 +111,6 @@ pub struct Delivery {
     sequence: i64,
     message: Arc<Message>,
     cursor: Arc<Cursor>,
-    caught_up: Arc<watch::Sender<bool>>,
-    end_at_start: i64,
     is_acknowledged: bool,
 }
 
@@ -126,10 +121,7 @@ impl Delivery {
 
     pub(crate) fn acknowledge(mut self) {
         self.is_acknowledged = true;
-        let floor = self.cursor.acknowledge(self.sequence);
-        if floor >= self.end_at_start {
-            self.caught_up.send_if_modified(|caught_up| !std::mem::replace(caught_up, true));
-        }
+        self.cursor.acknowledge(self.sequence);
     }
 }
 

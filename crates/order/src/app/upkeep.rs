@@ -69,7 +69,7 @@ async fn expire_due(orders: &Orders) -> Result<(), Error> {
 async fn expire(orders: &Orders, order_id: OrderId) -> Result<(), Error> {
     let missing: Vec<String> =
         orders.journey(order_id).await?.awaited.iter().map(|awaited| awaited.command.replies().join(" or ")).collect();
-    let message = format!("the order was not decided before its validateBy; missing: {}", missing.join(", "));
+    let message = format!("The order was not decided before its validateBy; missing: {}.", missing.join(", "));
     let reason = Reason { code: ReasonCode::ValidationTimedOut.into(), message, field: "validateBy".to_owned() };
     let push =
         Push { input: Input::Expire, reasons: vec![reason], cause: "validate_by", answers: None, traceparent: None };

@@ -16,20 +16,22 @@ const READERS_MAX: usize = 4;
 #[derive(Debug)]
 pub(super) struct Readers {
     path: PathBuf,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<Connection>>>,
 }
 
 impl Readers {
     pub(super) fn new(path: &Path) -> Self {
-        Readers { path: path.to_owned(), permits: Semaphore::new(READERS_MAX), idle: Arc::default() }
+        Readers { path: path.to_owned(), permits: Arc::new(Semaphore::new(READERS_MAX)), idle: Arc::default() }
     }
 
     pub(super) async fn snapshot(&self, queries: Vec<Statement>) -> Result<Vec<Vec<Row>>, Error> {
-        let _permit = self.permits.acquire().await.map_err(|_closed| Error::Closed)?;
+        let permit = self.permits.clone().acquire_owned().await.map_err(|_closed| Error::Closed)?;
         let (path, idle) = (self.path.clone(), self.idle.clone());
-        // The connection goes back inside the closure, so that a caller who does not wait for the end does not lose it.
+        // Connection and permit go back inside the closure, so that a caller who does not wait for the end neither loses the one nor
+        // frees the other too early.
         let reading = spawn_blocking(move || {
+            let _permit = permit;
             let pooled = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let connection = match pooled {
                 Some(connection) => connection,
@@ -76,5 +78,35 @@ fn value(column: usize, value: ValueRef<'_>) -> Result<Value, Error> {
         ValueRef::Real(_) => Err(not("a whole number")),
         ValueRef::Text(text) => String::from_utf8(text.to_vec()).map(Value::Text).map_err(|_invalid| not("UTF-8")),
         ValueRef::Blob(bytes) => Ok(Value::Bytes(bytes.to_vec())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::task::yield_now;
+
+    #[tokio::test]
+    async fn abandoned_reads_do_not_multiply_the_connections() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store.db");
+        connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE).unwrap();
+        let readers = Readers::new(&path);
+        let slow =
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) SELECT max(i) FROM n";
+
+        for _ in 0..50 {
+            tokio::select! {
+                biased;
+                _ = readers.snapshot(vec![Statement::new(slow)]) => {}
+                () = yield_now() => {}
+            }
+        }
+        while Arc::strong_count(&readers.idle) > 1 {
+            yield_now().await;
+        }
+
+        let connections = readers.idle.lock().unwrap().len();
+        assert!((1..=READERS_MAX).contains(&connections), "{connections} connections");
     }
 }

@@ -4,6 +4,7 @@ use super::statement_error;
 use crate::{Change, Committed, Error, Migration};
 use rusqlite::{Connection, params_from_iter};
 use std::io;
+use std::iter;
 use std::path::Path;
 use std::thread::{self, JoinHandle};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -23,14 +24,13 @@ pub(super) struct Writer {
 }
 
 enum Job {
-    Change(Change, Option<oneshot::Sender<Result<Committed, Error>>>),
+    Change(Member),
     Migrate(&'static str, &'static [Migration], oneshot::Sender<Result<(), Error>>),
 }
 
-/// A change that was done within the open transaction and waits for the commit.
-struct Done {
-    committed: Committed,
-    wakes: bool,
+/// A change and who waits for its result, if anybody does.
+struct Member {
+    change: Change,
     reply: Option<oneshot::Sender<Result<Committed, Error>>>,
 }
 
@@ -52,15 +52,12 @@ impl Writer {
 
     pub(super) async fn commit(&self, change: Change) -> Result<Committed, Error> {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Change(change, Some(reply))).await?;
+        self.send(Job::Change(Member { change, reply: Some(reply) })).await?;
         answer.await.map_err(|_stopped| Error::Closed)?
     }
 
-    pub(super) fn submit(&self, change: Change) {
-        let handed_in = self.jobs.as_ref().map(|jobs| jobs.try_send(Job::Change(change, None)));
-        if !matches!(handed_in, Some(Ok(()))) {
-            warn!("change dropped since the writer is busy");
-        }
+    pub(super) fn submit(&self, change: Change) -> bool {
+        self.jobs.as_ref().is_some_and(|jobs| jobs.try_send(Job::Change(Member { change, reply: None })).is_ok())
     }
 
     pub(super) fn woken(&self) -> watch::Receiver<u64> {
@@ -92,7 +89,7 @@ fn run(mut connection: Connection, mut queue: mpsc::Receiver<Job>, wake: &watch:
                 // A caller that no longer listens has lost the answer and nothing else.
                 let _gone = reply.send(migrate(&mut connection, component, migrations));
             }
-            Job::Change(change, reply) => next = share(&connection, &mut queue, (change, reply), wake),
+            Job::Change(first) => next = share(&connection, &mut queue, first, wake),
         }
         if next.is_none() {
             next = queue.blocking_recv();
@@ -100,94 +97,113 @@ fn run(mut connection: Connection, mut queue: mpsc::Receiver<Job>, wake: &watch:
     }
 }
 
-type Reply = Option<oneshot::Sender<Result<Committed, Error>>>;
-
 /// Does the first change and those that wait behind it in one transaction. Returns a job that could not join.
 fn share(
     connection: &Connection,
     queue: &mut mpsc::Receiver<Job>,
-    first: (Change, Reply),
+    first: Member,
     wake: &watch::Sender<u64>,
 ) -> Option<Job> {
-    let mut joining = Some(first);
-    let mut left_over = None;
-    let mut done: Vec<Done> = Vec::new();
-    if let Err(source) = connection.execute_batch("BEGIN IMMEDIATE") {
-        let (_, reply) = joining.take()?;
-        answer(reply, Err(statement_error("BEGIN IMMEDIATE", source)));
-        return None;
+    let (mut first, mut left_over) = (Some(first), None);
+    let next = || {
+        first.take().or_else(|| match queue.try_recv() {
+            Ok(Job::Change(member)) => Some(member),
+            Ok(job) => {
+                left_over = Some(job);
+                None
+            }
+            Err(_empty) => None,
+        })
+    };
+    let mut undone = together(connection, iter::from_fn(next).take(SHARING_MAX), wake);
+    // Ends, since each round answers at least one of them.
+    while !undone.is_empty() {
+        undone = together(connection, undone.into_iter(), wake);
     }
-    while let Some((change, reply)) = joining.take() {
-        match apply(connection, &change) {
-            Ok(committed) => done.push(Done { committed, wakes: change.wakes, reply }),
-            Err(error) => answer(reply, Err(error)),
+    left_over
+}
+
+/// Does changes in one transaction and answers them. Returns those that were undone, or not begun, by another one's fault.
+fn together(
+    connection: &Connection,
+    mut members: impl Iterator<Item = Member>,
+    wake: &watch::Sender<u64>,
+) -> Vec<Member> {
+    if let Err(source) = connection.execute_batch("BEGIN IMMEDIATE") {
+        if let Some(first) = members.next() {
+            answer(first, Err(statement_error("BEGIN IMMEDIATE", source)));
+        }
+        return members.collect();
+    }
+    let mut done = Vec::new();
+    for member in &mut members {
+        match apply(connection, &member.change) {
+            Ok(committed) => done.push((member, committed)),
+            Err(error) => answer(member, Err(error)),
         }
         if connection.is_autocommit() {
-            // A full disk makes SQLite roll back the whole transaction, and with it the members before this one.
-            return refuse(done, "the transaction was rolled back by SQLite");
-        }
-        if done.len() < SHARING_MAX {
-            match queue.try_recv() {
-                Ok(Job::Change(change, reply)) => joining = Some((change, reply)),
-                Ok(job) => left_over = Some(job),
-                Err(_empty) => {}
-            }
+            // A full disk makes SQLite roll back the whole transaction, and with it the changes before this one.
+            return done.into_iter().map(|(member, _)| member).chain(members).collect();
         }
     }
     match connection.execute_batch("COMMIT") {
         Ok(()) => settle(done, wake),
         Err(source) => {
+            rollback(connection);
             let complaint = source.to_string();
-            if !connection.is_autocommit()
-                && let Err(source) = connection.execute_batch("ROLLBACK")
-            {
-                error!(error = %source, "rollback failed");
+            for (member, _) in done {
+                answer(member, Err(Error::Commit(complaint.as_str().into())));
             }
-            refuse(done, &complaint);
         }
     }
-    left_over
+    Vec::new()
 }
 
-fn settle(done: Vec<Done>, wake: &watch::Sender<u64>) {
-    if done.iter().any(|done| done.wakes) {
+fn settle(done: Vec<(Member, Committed)>, wake: &watch::Sender<u64>) {
+    if done.iter().any(|(member, _)| member.change.wakes) {
         wake.send_modify(|count| *count += 1);
     }
-    for Done { committed, reply, .. } in done {
-        answer(reply, Ok(committed));
+    for (member, committed) in done {
+        answer(member, Ok(committed));
     }
 }
 
-fn refuse(done: Vec<Done>, complaint: &str) -> Option<Job> {
-    for Done { reply, .. } in done {
-        answer(reply, Err(Error::Commit(complaint.into())));
-    }
-    None
-}
-
-fn answer(reply: Reply, result: Result<Committed, Error>) {
-    match (reply, result) {
+fn answer(member: Member, result: Result<Committed, Error>) {
+    match (member.reply, result) {
         // A caller that no longer listens has lost the answer and nothing else.
         (Some(reply), result) => drop(reply.send(result)),
         (None, Ok(_)) => {}
-        (None, Err(error)) => warn!(error = %error, "submitted change failed"),
+        (None, Err(error)) => warn!(error = &error as &dyn std::error::Error, "submitted change failed"),
     }
 }
 
-/// Does one change in a savepoint, so that its failure leaves the others alone.
+/// Does one change in a savepoint, so that its failure leaves the others alone. Where even the savepoint fails, the whole transaction is
+/// rolled back, so that half a change is never committed.
 fn apply(connection: &Connection, change: &Change) -> Result<Committed, Error> {
     let control = |sql: &'static str| {
-        connection.prepare_cached(sql).and_then(|mut it| it.execute([])).map_err(|e| statement_error(sql, e))
+        connection.prepare_cached(sql).and_then(|mut it| it.execute([])).map_err(|source| {
+            rollback(connection);
+            statement_error(sql, source)
+        })
     };
     control("SAVEPOINT member")?;
     let result = execute(connection, change);
-    if result.is_err() && !connection.is_autocommit() {
+    if connection.is_autocommit() {
+        return result;
+    }
+    if result.is_err() {
         control("ROLLBACK TO member")?;
     }
-    if !connection.is_autocommit() {
-        control("RELEASE member")?;
-    }
+    control("RELEASE member")?;
     result
+}
+
+fn rollback(connection: &Connection) {
+    if !connection.is_autocommit()
+        && let Err(source) = connection.execute_batch("ROLLBACK")
+    {
+        error!(error = &source as &dyn std::error::Error, "rollback failed");
+    }
 }
 
 fn execute(connection: &Connection, change: &Change) -> Result<Committed, Error> {
@@ -233,4 +249,55 @@ fn step(connection: &mut Connection, component: &str, migration: &Migration) -> 
         transaction.execute_batch(migration.sql)?;
     }
     transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Statement;
+
+    fn job(sql: &'static str) -> Job {
+        let mut change = Change::new();
+        change.push(Statement::new(sql));
+        Job::Change(Member { change, reply: None })
+    }
+
+    /// Lets one transaction take what it can of so many jobs. Returns how many are left in the queue, and what could not join.
+    fn left_after_one_transaction(waiting: Vec<Job>) -> (usize, Option<Job>) {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE item (number INTEGER)").unwrap();
+        let (jobs, mut queue) = mpsc::channel(WAITING_MAX);
+        for job in waiting {
+            assert!(jobs.try_send(job).is_ok());
+        }
+        let Ok(Job::Change(first)) = queue.try_recv() else { panic!("the first job is a change") };
+        let left_over = share(&connection, &mut queue, first, &watch::Sender::new(0));
+        assert!(connection.is_autocommit());
+        (queue.len(), left_over)
+    }
+
+    #[test]
+    fn a_transaction_takes_a_bounded_number_of_changes() {
+        let good = (0..WAITING_MAX).map(|_| job("INSERT INTO item VALUES (1)")).collect();
+
+        assert_eq!(left_after_one_transaction(good).0, WAITING_MAX - SHARING_MAX);
+    }
+
+    #[test]
+    fn changes_that_fail_count_too_so_that_an_unbroken_run_of_them_does_not_hold_up_a_good_one() {
+        let bad = (0..WAITING_MAX).map(|_| job("INSERT INTO nowhere VALUES (1)")).collect();
+
+        assert_eq!(left_after_one_transaction(bad).0, WAITING_MAX - SHARING_MAX);
+    }
+
+    #[test]
+    fn a_job_that_cannot_join_ends_the_transaction_and_is_not_lost() {
+        let (reply, _answer) = oneshot::channel();
+        let good = || job("INSERT INTO item VALUES (1)");
+
+        let (left, left_over) = left_after_one_transaction(vec![good(), Job::Migrate("one", &[], reply), good()]);
+
+        assert_eq!(left, 1);
+        assert!(matches!(left_over, Some(Job::Migrate("one", ..))));
+    }
 }

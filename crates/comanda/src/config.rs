@@ -1,0 +1,110 @@
+//! Where settings come from: a file, then the environment, then flags.
+
+use crate::cli::UpOptions;
+use crate::{Error, Role};
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+/// All settings. Times are in milliseconds. In the environment `order.outbox.poll_ms` is `COMANDA_ORDER__OUTBOX__POLL_MS`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where clients reach the gateway. 127.0.0.1:8080: nobody else, until somebody decides so. Port 0: any that is free.
+    pub listen: SocketAddr,
+    /// Where operators reach this process. 127.0.0.1:9090: never public.
+    pub admin_listen: SocketAddr,
+    /// Where data is kept; one process at a time.
+    pub data_dir: PathBuf,
+    /// Which roles run.
+    pub roles: Vec<Role>,
+    /// Whether an empty platform gets a restaurant and two consumers.
+    pub sample_data: bool,
+    /// How long a role may take to finish what it has begun. 10,000: as long as the longest call.
+    pub drain_ms: u64,
+    /// Log lines.
+    pub log: telemetry::log::Config,
+    /// The gateway.
+    pub gateway: gateway::Config,
+    /// The Order Service.
+    pub order: order::Config,
+    /// The Consumer Service.
+    pub consumer: consumer::Config,
+    /// The Restaurant Service.
+    pub restaurant: restaurant::Config,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9090)),
+            data_dir: PathBuf::from("data"),
+            roles: Role::ALL.to_vec(),
+            sample_data: false,
+            drain_ms: 10_000,
+            log: telemetry::log::Config::default(),
+            gateway: gateway::Config::default(),
+            order: order::Config::default(),
+            consumer: consumer::Config::default(),
+            restaurant: restaurant::Config::default(),
+        }
+    }
+}
+
+impl Config {
+    /// The settings as a file that [`load`] reads.
+    pub(crate) fn to_toml(&self) -> Result<String, Error> {
+        toml::to_string_pretty(self).map_err(Error::PrintConfig)
+    }
+}
+
+/// Reads the settings; later sources win: defaults, file, environment, flags.
+pub(crate) fn load(file: Option<&Path>, flags: &UpOptions) -> Result<Config, Error> {
+    if let Some(path) = file.filter(|path| !path.is_file()) {
+        return Err(Error::NoConfigFile(path.to_owned()));
+    }
+    // COMANDA_TEST_... tells tests where their servers are, and is no setting.
+    let environment = Env::prefixed("COMANDA_").filter(|key| !key.starts_with("test_")).split("__");
+    let mut figment = Figment::from(Serialized::defaults(Config::default()));
+    if let Some(path) = file {
+        figment = figment.merge(Toml::file_exact(path));
+    }
+    let config: Config = figment
+        .merge(environment)
+        .merge(Serialized::defaults(flags))
+        .extract()
+        .map_err(|source| Error::Config(Box::new(source)))?;
+    if config.roles.is_empty() {
+        return Err(Error::NoRoles);
+    }
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_settings_that_are_printed_can_be_read_back() {
+        let printed = Config::default().to_toml().unwrap();
+
+        assert_eq!(toml::from_str::<Config>(&printed).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn a_misspelt_key_is_refused() {
+        let error = toml::from_str::<Config>("data_directory = \"x\"").unwrap_err().to_string();
+
+        assert!(error.contains("unknown field `data_directory`"), "{error}");
+    }
+
+    #[test]
+    fn flags_go_before_everything() {
+        let flags = UpOptions { data_dir: Some("elsewhere".into()), ..UpOptions::default() };
+
+        assert_eq!(load(None, &flags).unwrap().data_dir, PathBuf::from("elsewhere"));
+    }
+}

@@ -1,0 +1,116 @@
+//! What can go wrong on the command line.
+
+use crate::Role;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Why a command could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No threads, no timers.
+    #[error("failed to start the runtime")]
+    Runtime(#[source] io::Error),
+    /// The signal handlers were refused.
+    #[error("failed to listen to signals")]
+    Signals(#[source] io::Error),
+    /// The settings are wrong.
+    #[error("the configuration is not valid")]
+    Config(#[source] Box<figment::Error>),
+    /// The file of `--config` is not there.
+    #[error("there is no configuration file {}", .0.display())]
+    NoConfigFile(PathBuf),
+    /// `roles` is empty.
+    #[error("no role is to run; leave `roles` out to run all of them")]
+    NoRoles,
+    /// The settings cannot be printed.
+    #[error("failed to print the configuration")]
+    PrintConfig(#[source] toml::ser::Error),
+    /// Logging could not be set up.
+    #[error("failed to set up logging")]
+    Log(#[from] telemetry::log::Error),
+    /// The data directory cannot be made or used.
+    #[error("failed to use the data directory {}", path.display())]
+    DataDir {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process uses the data directory.
+    #[error("another process uses the data directory {}; stop it, or choose another one with --data-dir", .0.display())]
+    Locked(PathBuf),
+    /// A file of the data directory cannot be opened or read.
+    #[error("failed to use the store of {role}")]
+    Store {
+        /// Whose it is.
+        role: &'static str,
+        /// Why.
+        #[source]
+        source: store::Error,
+    },
+    /// The channels cannot be opened.
+    #[error("failed to open the channels")]
+    Channels(#[source] messaging::Error),
+    /// An address cannot be listened on.
+    #[error("failed to listen on {address}; is another process using it?")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A role did not start.
+    #[error("failed to start the {role} role")]
+    Start {
+        /// The role.
+        role: Role,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A running process did not do what it was asked for.
+    #[error("failed to ask the process at {admin}: {}", source.message())]
+    Admin {
+        /// Where it is.
+        admin: String,
+        /// What it said.
+        #[source]
+        source: Box<tonic::Status>,
+    },
+    /// There is no running process.
+    #[error("failed to reach {address}")]
+    Unreachable {
+        /// Where it should be.
+        address: String,
+        /// Why.
+        #[source]
+        source: tonic::transport::Error,
+    },
+    /// An argument is not valid.
+    #[error("{0}")]
+    Argument(String),
+    /// An import failed.
+    #[error("failed to import")]
+    Import(#[source] Box<import::Error>),
+    /// The sample data could not be made.
+    #[error("failed to make the sample data: {}", .0.message())]
+    Sample(#[source] Box<tonic::Status>),
+    /// The databases could not be read.
+    #[error("failed to read the {role} data in order to verify it")]
+    Verify {
+        /// Whose they are.
+        role: &'static str,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The result cannot be written as JSON.
+    #[error("failed to write JSON")]
+    Json(#[source] serde_json::Error),
+    /// A role's tasks ended although nobody asked them to, and it could not be started again.
+    #[error("a role failed for good")]
+    RoleFailed,
+}

@@ -1,0 +1,7 @@
+//! The binary `comanda`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    comanda::run()
+}

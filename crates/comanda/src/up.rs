@@ -1,0 +1,79 @@
+//! `comanda up`: every role in one process.
+
+use crate::admin::Port;
+use crate::greeting::greeting;
+use crate::supervisor::Supervisor;
+use crate::wire::Wiring;
+use crate::{Config, Error, INTERRUPTED, readiness, sample};
+use gateway::MetricsText;
+use lifecycle::{Signals, Tasks};
+use prometheus_client::registry::Registry;
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::{info, warn};
+
+/// How much longer than a role the process may take to end: the roles are drained one after the other.
+const ENDING_ROLES: u32 = 5;
+
+/// Runs until a signal asks for the end. A second signal does not wait for what was begun.
+pub(crate) async fn run(config: Config) -> Result<ExitCode, Error> {
+    telemetry::log::init(&config.log)?;
+    let mut signals = Signals::listen().map_err(Error::Signals)?;
+    let _lock = lock(&config.data_dir)?;
+    let mut registry = Registry::with_prefix("comanda");
+    let gateway_metrics = gateway::Metrics::register(&mut registry);
+    let wiring = Arc::new(Wiring::new(config.clone(), &mut registry).await?);
+    let metrics = exposition(registry);
+    let port = Port::bind(config.admin_listen).await?;
+    let admin = port.address;
+    let (supervisor, control) =
+        Supervisor::start(config.clone(), wiring.clone(), gateway_metrics, metrics.clone()).await?;
+    if config.sample_data {
+        sample::make(&wiring).await?;
+    }
+    let example = sample::example(&wiring).await;
+    println!("{}", greeting(supervisor.address(), admin, &config.data_dir, example.as_ref()));
+
+    let mut tasks = Tasks::new();
+    let drain = tasks.drain_request();
+    tasks.spawn("admin", port.serve(control, metrics, readiness::probe(wiring), drain.clone()));
+    tasks.spawn("roles", supervisor.run(drain));
+    info!(signal = signals.next().await, "ending; a second signal does not wait");
+    let within = Duration::from_millis(config.drain_ms) * ENDING_ROLES;
+    tokio::select! {
+        ended = tasks.drain(within) => match ended {
+            Ok(()) => info!("ended"),
+            Err(stuck) => warn!(error = %stuck, "ended by force"),
+        },
+        signal = signals.next() => {
+            warn!(signal, "ended at once");
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn exposition(registry: Registry) -> MetricsText {
+    let registry = Arc::new(registry);
+    Arc::new(move || {
+        telemetry::metrics::exposition(&registry).unwrap_or_else(|error| {
+            warn!(%error, "metrics could not be written");
+            String::new()
+        })
+    })
+}
+
+/// Makes the directory and takes it for this process; the lock goes with the process, however it ends.
+fn lock(data_dir: &Path) -> Result<File, Error> {
+    let failed = |source| Error::DataDir { path: data_dir.to_owned(), source };
+    std::fs::create_dir_all(data_dir).map_err(failed)?;
+    let file = File::create(data_dir.join("lock")).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::Locked(data_dir.to_owned())),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
