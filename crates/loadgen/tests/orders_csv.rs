@@ -71,7 +71,7 @@ fn shared(file: &str) -> Option<PathBuf> {
         return Some(path);
     }
     println!("skipped: ../shared/data is absent");
-    assert!(std::env::var_os("COMANDA_FORBID_SKIP").is_none_or(|it| it != "1"), "{} is absent", path.display());
+    assert!(std::env::var_os("COMANDA_TEST_FORBID_SKIP").is_none_or(|it| it != "1"), "{} is absent", path.display());
     None
 }
 

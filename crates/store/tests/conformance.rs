@@ -17,6 +17,7 @@ macro_rules! conformance {
             an_expectation_counts_the_rows_that_were_touched,
             a_bad_change_does_not_hurt_those_that_come_with_it,
             of_two_changes_that_expect_the_same_version_one_wins,
+            who_hears_of_a_conflict_finds_what_it_lost_against,
             what_is_committed_survives_reopening,
             what_is_handed_in_without_waiting_is_done_before_the_store_closes,
             a_snapshot_sees_one_moment,
@@ -189,6 +190,34 @@ async fn of_two_changes_that_expect_the_same_version_one_wins(database: impl Dat
 
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
     assert_eq!(results.iter().filter(|result| matches!(result, Err(Error::Conflict { .. }))).count(), 49);
+}
+
+async fn who_hears_of_a_conflict_finds_what_it_lost_against(database: impl Database) {
+    let store = with_items(&database).await;
+    store.commit(change([insert("a", 0)])).await.unwrap();
+
+    let mut counting = JoinSet::new();
+    for _ in 0..20 {
+        let store = store.clone();
+        counting.spawn(async move {
+            let read = || Statement::new("SELECT units FROM item WHERE name = 'a'");
+            let mut seen = count(&mut store.query(read()).await.unwrap());
+            loop {
+                let step = "UPDATE item SET units = units + 1 WHERE name = 'a' AND units = ?1";
+                let step = Statement::new(step).bind(seen).expecting(1, "a is as it was seen");
+                match store.commit(change([step])).await {
+                    Ok(_) => return,
+                    Err(conflict) => assert!(matches!(conflict, Error::Conflict { .. }), "{conflict:?}"),
+                }
+                let now = count(&mut store.query(read()).await.unwrap());
+                assert!(now > seen, "still at {seen}");
+                seen = now;
+            }
+        });
+    }
+    counting.join_all().await;
+
+    assert_eq!(count(&mut store.query(Statement::new("SELECT units FROM item")).await.unwrap()), 20);
 }
 
 async fn what_is_committed_survives_reopening(database: impl Database) {

@@ -96,6 +96,7 @@ mod tests {
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) SELECT max(i) FROM n";
 
         for _ in 0..50 {
+            drop(readers.permits.acquire().await.unwrap());
             tokio::select! {
                 biased;
                 _ = readers.snapshot(vec![Statement::new(slow)]) => {}

@@ -135,23 +135,28 @@ fn together(
         }
         return members.collect();
     }
-    let mut done = Vec::new();
-    for member in &mut members {
+    // Answered only after the commit: whoever hears of a conflict reads again, and must find there what it lost against.
+    let (mut done, mut refused) = (Vec::new(), Vec::new());
+    while let Some(member) = members.next() {
         match apply(connection, &member.change) {
             Ok(committed) => done.push((member, committed)),
-            Err(error) => answer(member, Err(error)),
-        }
-        if connection.is_autocommit() {
-            // A full disk makes SQLite roll back the whole transaction, and with it the changes before this one.
-            return done.into_iter().map(|(member, _)| member).chain(members).collect();
+            Err(error) if connection.is_autocommit() => {
+                // A full disk makes SQLite roll back the whole transaction, and with it the changes before this one.
+                answer(member, Err(error));
+                let begun =
+                    done.into_iter().map(|(member, _)| member).chain(refused.into_iter().map(|(member, _)| member));
+                return begun.chain(members).collect();
+            }
+            Err(error) => refused.push((member, error)),
         }
     }
     match connection.execute_batch("COMMIT") {
-        Ok(()) => settle(done, wake),
+        Ok(()) => settle(done, refused, wake),
         Err(source) => {
             rollback(connection);
             let complaint = source.to_string();
-            for (member, _) in done {
+            let begun = done.into_iter().map(|(member, _)| member).chain(refused.into_iter().map(|(member, _)| member));
+            for member in begun {
                 answer(member, Err(Error::Commit(complaint.as_str().into())));
             }
         }
@@ -159,12 +164,15 @@ fn together(
     Vec::new()
 }
 
-fn settle(done: Vec<(Member, Committed)>, wake: &watch::Sender<u64>) {
+fn settle(done: Vec<(Member, Committed)>, refused: Vec<(Member, Error)>, wake: &watch::Sender<u64>) {
     if done.iter().any(|(member, _)| member.change.wakes) {
         wake.send_modify(|count| *count += 1);
     }
     for (member, committed) in done {
         answer(member, Ok(committed));
+    }
+    for (member, error) in refused {
+        answer(member, Err(error));
     }
 }
 
