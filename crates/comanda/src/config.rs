@@ -102,6 +102,13 @@ mod tests {
     }
 
     #[test]
+    fn every_file_in_deploy_is_valid() {
+        let file = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/embedded/comanda.toml"));
+
+        assert_eq!(load(Some(file), &UpOptions::default()).unwrap().data_dir, PathBuf::from("/var/lib/comanda"));
+    }
+
+    #[test]
     fn flags_go_before_everything() {
         let flags = UpOptions { data_dir: Some("elsewhere".into()), ..UpOptions::default() };
 

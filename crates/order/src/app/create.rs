@@ -9,7 +9,7 @@ use proto::comanda::order::v1 as wire;
 use proto::time::Instant;
 use std::time::Duration;
 use store::Change;
-use tracing::info;
+use tracing::debug;
 
 /// Rounds of "the key is new" against "the key is taken", before the caller is told to try again.
 const KEY_ROUNDS_MAX: usize = 3;
@@ -90,7 +90,7 @@ impl Orders {
     async fn write(&self, order: Order, change: Change) -> Result<Order, Error> {
         self.store.commit(change).await.map_err(Error::store("store an order"))?;
         self.metrics.taken();
-        info!(order.id = %order.id, "order taken");
+        debug!(order.id = %order.id, "order taken");
         Ok(order)
     }
 }
