@@ -2,12 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a failure is a panic")]
 
-use messaging::{Bus, Channel, Delivery, Embedded, Error, Keeps, Message, MessageId, Subscription};
+mod place;
+
+use messaging::{Delivery, Error, Message, MessageId};
+use place::{Directory, PATIENCE, Place, effect, menu, message, next, order, orders, subscribe, take_until};
 use std::collections::VecDeque;
-use std::future::Future;
-use std::time::Duration;
-use store::{Config, Store};
-use tempfile::TempDir;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::timeout;
 
@@ -57,75 +56,6 @@ macro_rules! conformance {
 }
 
 conformance!(embedded => Directory::new());
-
-const CHANNELS: &[Channel] = &[
-    Channel { name: "orders", keeps: Keeps::UntilAcknowledged, consumers: &["kitchen", "billing"] },
-    Channel { name: "replies", keeps: Keeps::UntilAcknowledged, consumers: &["orders"] },
-    Channel { name: "menus", keeps: Keeps::LastOfEachKey, consumers: &["orders", "search"] },
-];
-
-/// Longer than any of these waits on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Where one bus keeps its messages; it can be opened again and again.
-trait Place {
-    fn open(&self) -> impl Future<Output = Bus>;
-}
-
-struct Directory(TempDir);
-
-impl Directory {
-    fn new() -> Self {
-        Directory(tempfile::tempdir().unwrap())
-    }
-}
-
-impl Place for Directory {
-    async fn open(&self) -> Bus {
-        let store = Store::open_sqlite(&self.0.path().join("channels.db"), &Config::default()).unwrap();
-        Bus::Embedded(Embedded::open(store, CHANNELS).await.unwrap())
-    }
-}
-
-fn message(channel: &str, key: &str, effect: &str) -> Message {
-    Message::new(channel, "comanda.Test", key.to_owned(), effect.to_owned(), effect.as_bytes().to_vec())
-}
-
-fn order(effect: &str) -> Message {
-    message("orders", "order", effect)
-}
-
-/// Messages with the effects `0`, `1` and so on.
-fn orders(count: usize) -> Vec<Message> {
-    (0..count).map(|number| order(&number.to_string())).collect()
-}
-
-fn menu(key: &str, effect: &str) -> Message {
-    message("menus", key, effect)
-}
-
-async fn subscribe(bus: &Bus, channel: &str, consumer: &str) -> Subscription {
-    bus.subscribe(channel, consumer).await.unwrap()
-}
-
-async fn next(subscription: &mut Subscription) -> Delivery {
-    timeout(PATIENCE, subscription.next()).await.expect("a message is there").unwrap()
-}
-
-fn effect(delivery: &Delivery) -> &str {
-    &delivery.message().effect_id
-}
-
-/// Receives and acknowledges until the message with this effect, and returns the effects of all.
-async fn take_until(subscription: &mut Subscription, last: &str) -> Vec<String> {
-    let mut effects = Vec::new();
-    while effects.last().is_none_or(|effect| effect != last) {
-        let delivery = next(subscription).await;
-        effects.push(effect(&delivery).to_owned());
-        delivery.acknowledge();
-    }
-    effects
-}
 
 async fn all_fields_of_a_message_survive(place: impl Place) {
     let bus = place.open().await;

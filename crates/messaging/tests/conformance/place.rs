@@ -1,0 +1,77 @@
+//! Where the buses under test keep their messages, and how the tests speak with them.
+
+use messaging::{Bus, Channel, Delivery, Embedded, Keeps, Message, Subscription};
+use std::future::Future;
+use std::time::Duration;
+use store::{Config, Store};
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+pub(crate) const CHANNELS: &[Channel] = &[
+    Channel { name: "orders", keeps: Keeps::UntilAcknowledged, consumers: &["kitchen", "billing"] },
+    Channel { name: "replies", keeps: Keeps::UntilAcknowledged, consumers: &["orders"] },
+    Channel { name: "menus", keeps: Keeps::LastOfEachKey, consumers: &["orders", "search"] },
+];
+
+/// Longer than any of these waits on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Where one bus keeps its messages; it can be opened again and again.
+pub(crate) trait Place {
+    fn open(&self) -> impl Future<Output = Bus>;
+}
+
+pub(crate) struct Directory(TempDir);
+
+impl Directory {
+    pub(crate) fn new() -> Self {
+        Directory(tempfile::tempdir().unwrap())
+    }
+}
+
+impl Place for Directory {
+    async fn open(&self) -> Bus {
+        let store = Store::open_sqlite(&self.0.path().join("channels.db"), &Config::default()).unwrap();
+        Bus::Embedded(Embedded::open(store, CHANNELS).await.unwrap())
+    }
+}
+
+pub(crate) fn message(channel: &str, key: &str, effect: &str) -> Message {
+    Message::new(channel, "comanda.Test", key.to_owned(), effect.to_owned(), effect.as_bytes().to_vec())
+}
+
+pub(crate) fn order(effect: &str) -> Message {
+    message("orders", "order", effect)
+}
+
+/// Messages with the effects `0`, `1` and so on.
+pub(crate) fn orders(count: usize) -> Vec<Message> {
+    (0..count).map(|number| order(&number.to_string())).collect()
+}
+
+pub(crate) fn menu(key: &str, effect: &str) -> Message {
+    message("menus", key, effect)
+}
+
+pub(crate) async fn subscribe(bus: &Bus, channel: &str, consumer: &str) -> Subscription {
+    bus.subscribe(channel, consumer).await.unwrap()
+}
+
+pub(crate) async fn next(subscription: &mut Subscription) -> Delivery {
+    timeout(PATIENCE, subscription.next()).await.expect("a message is there").unwrap()
+}
+
+pub(crate) fn effect(delivery: &Delivery) -> &str {
+    &delivery.message().effect_id
+}
+
+/// Receives and acknowledges until the message with this effect, and returns the effects of all.
+pub(crate) async fn take_until(subscription: &mut Subscription, last: &str) -> Vec<String> {
+    let mut effects = Vec::new();
+    while effects.last().is_none_or(|effect| effect != last) {
+        let delivery = next(subscription).await;
+        effects.push(effect(&delivery).to_owned());
+        delivery.acknowledge();
+    }
+    effects
+}
