@@ -54,12 +54,6 @@ pub(crate) fn update(change: &mut Change, consumer: &Consumer) {
     change.push(bind(Statement::new(sql), consumer).expecting(1, "the consumer is as it was read"));
 }
 
-/// Waits until whoever was faster can be read. A conflict may be told before what it lost against is committed; a change is answered
-/// after all that came before it, so one that does nothing is enough.
-pub(crate) async fn settled(store: &Store) -> Result<(), store::Error> {
-    store.commit(Change::new()).await.map(|_| ())
-}
-
 /// Binds `consumer_id, version, name, state, order_limit_minor, order_limit_currency, update_us`, in this order.
 fn bind(statement: Statement, consumer: &Consumer) -> Statement {
     let Profile { name, state, order_limit } = &consumer.profile;

@@ -2,6 +2,7 @@
 
 use crate::app::Verdict;
 use crate::domain::{Restaurant, Wish};
+use crate::store::MenuCache;
 use crate::{Error, app, wire};
 use messaging::Message;
 use outbox::{Outcome, Respond, Response};
@@ -19,18 +20,20 @@ use store::{Change, Store};
 #[derive(Debug)]
 pub(crate) struct Kitchen {
     store: Store,
+    menus: MenuCache,
 }
 
 impl Kitchen {
     pub(crate) fn new(store: Store) -> Self {
-        Kitchen { store }
+        Kitchen { store, menus: MenuCache::default() }
     }
 
     async fn validate_order_details(&self, payload: &[u8]) -> Result<Response, Outcome> {
         let command: ValidateOrderDetails = read(payload)?;
         let order_id = order_id(&command.order_id)?;
         let order = wire::order(&command).map_err(|violation| poison(&violation))?;
-        let verdict = app::validate_order_details(&self.store, &order).await.map_err(|error| failed(&error))?;
+        let verdict = app::validate_order_details(&self.store, &self.menus, &order).await;
+        let verdict = verdict.map_err(|error| failed(&error))?;
         Ok(Response { reply: judged(order_id, verdict), change: Change::new() })
     }
 

@@ -49,7 +49,7 @@ pub(crate) fn without_menu(restaurant: &Restaurant) -> contract::Restaurant {
 
 /// Writes a menu.
 pub(crate) fn menu(menu: &Menu) -> contract::Menu {
-    contract::Menu { version: menu.version, items: menu.items.iter().map(item).collect() }
+    contract::Menu { version: menu.version, items: menu.items().iter().map(item).collect() }
 }
 
 fn item(item: &MenuItem) -> contract::MenuItem {

@@ -15,7 +15,6 @@ pub(crate) async fn update_consumer(
     consumer_id: ConsumerId,
     revision: &Revision,
 ) -> Result<Consumer, Error> {
-    let failed = |source| Error::Save { consumer_id, source };
     for _ in 0..TRIES_MAX {
         let before = crate::store::load(store, consumer_id).await?.ok_or(Error::Unknown(consumer_id))?;
         let Some(after) = before.revised(revision, Instant::now()) else { return Ok(before) };
@@ -23,8 +22,8 @@ pub(crate) async fn update_consumer(
         crate::store::update(&mut change, &after);
         match store.commit(change).await {
             Ok(_) => return Ok(after),
-            Err(store::Error::Conflict { .. }) => crate::store::settled(store).await.map_err(failed)?,
-            Err(source) => return Err(failed(source)),
+            Err(store::Error::Conflict { .. }) => {}
+            Err(source) => return Err(Error::Save { consumer_id, source }),
         }
     }
     Err(Error::Overtaken(consumer_id))

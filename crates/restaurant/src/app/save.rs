@@ -16,7 +16,6 @@ pub(super) async fn save(
     write: fn(&mut Change, &Restaurant),
     decide: impl Fn(&Restaurant) -> Option<Restaurant>,
 ) -> Result<Restaurant, Error> {
-    let failed = |source| Error::Save { restaurant_id, source };
     for _ in 0..TRIES_MAX {
         let before = crate::store::load(store, restaurant_id).await?.ok_or(Error::Unknown(restaurant_id))?;
         let Some(after) = decide(&before) else { return Ok(before) };
@@ -25,8 +24,8 @@ pub(super) async fn save(
         outbox::append(&mut change, &messages::revised(&after));
         match store.commit(change).await {
             Ok(_) => return Ok(after),
-            Err(store::Error::Conflict { .. }) => crate::store::settled(store).await.map_err(failed)?,
-            Err(source) => return Err(failed(source)),
+            Err(store::Error::Conflict { .. }) => {}
+            Err(source) => return Err(Error::Save { restaurant_id, source }),
         }
     }
     Err(Error::Overtaken(restaurant_id))

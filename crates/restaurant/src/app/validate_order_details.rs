@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::domain::{Order, Reason, judge};
+use crate::store::MenuCache;
 use store::Store;
 
 /// What became of an order that was judged.
@@ -14,9 +15,9 @@ pub(crate) struct Verdict {
 }
 
 /// Judges an order by what is known of its restaurant now.
-pub(crate) async fn validate_order_details(store: &Store, order: &Order) -> Result<Verdict, Error> {
+pub(crate) async fn validate_order_details(store: &Store, menus: &MenuCache, order: &Order) -> Result<Verdict, Error> {
     let known = match order.restaurant_id {
-        Some(restaurant_id) => crate::store::load_known(store, restaurant_id, order.menu_version).await?,
+        Some(restaurant_id) => crate::store::load_known(store, menus, restaurant_id, order.menu_version).await?,
         None => None,
     };
     let menu_version = known.as_ref().map_or(0, |known| known.restaurant.menu.version);

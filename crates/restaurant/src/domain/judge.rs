@@ -5,8 +5,8 @@ use super::{Menu, MenuItem, OpeningHours, Restaurant, minute_of_day};
 use jiff::civil::{DateTime, Weekday};
 use proto::time::Instant;
 use proto::{Amount, RestaurantId};
-use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long after its end a menu still counts, as the contract says: a client that was shown it has that long to order.
@@ -37,7 +37,7 @@ pub(crate) struct OrderLine {
 /// A menu that is no longer current.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Superseded {
-    pub(crate) menu: Menu,
+    pub(crate) menu: Arc<Menu>,
     pub(crate) superseded_at: Instant,
 }
 
@@ -148,8 +148,8 @@ fn area(restaurant: &Restaurant, postal_code: &str) -> Option<Reason> {
 
 /// The menus that an order can be judged by.
 struct Menus<'a> {
-    current: HashMap<&'a str, &'a MenuItem>,
-    priced_by: HashMap<&'a str, &'a MenuItem>,
+    current: &'a Menu,
+    priced_by: Option<&'a Menu>,
     /// Whether the order was taken while the menu that priced it still counted.
     is_in_grace: bool,
 }
@@ -157,8 +157,8 @@ struct Menus<'a> {
 impl<'a> Menus<'a> {
     fn new(current: &'a Menu, priced_by: Option<&'a Superseded>, time: Instant) -> Self {
         Menus {
-            current: current.by_id(),
-            priced_by: priced_by.map(|it| it.menu.by_id()).unwrap_or_default(),
+            current,
+            priced_by: priced_by.map(|it| it.menu.as_ref()),
             is_in_grace: priced_by.is_some_and(|it| time < it.superseded_at.plus(MENU_GRACE)),
         }
     }
@@ -166,8 +166,8 @@ impl<'a> Menus<'a> {
     /// What is wrong with a line.
     fn judge(&self, line: usize, wanted: &OrderLine) -> Option<Reason> {
         let id = wanted.menu_item_id.as_str();
-        let (current, before) = (self.current.get(id), self.priced_by.get(id));
-        let offers = |item: &&MenuItem| item.is_available && item.price == wanted.unit_price;
+        let (current, before) = (self.current.item(id), self.priced_by.and_then(|menu| menu.item(id)));
+        let offers = |item: &MenuItem| item.is_available && item.price == wanted.unit_price;
         if current.is_some_and(offers) || (self.is_in_grace && before.is_some_and(offers)) {
             return None;
         }

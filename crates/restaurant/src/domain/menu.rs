@@ -2,6 +2,7 @@
 
 use super::Text;
 use proto::{Amount, Violation};
+use std::borrow::Borrow;
 use std::collections::HashMap;
 
 /// Characters of an item's id at most, as the contract says.
@@ -31,6 +32,13 @@ impl MenuItemId {
     }
 }
 
+/// Lets a menu be searched for what an order calls an item; the derived `Eq` and `Hash` are those of the text.
+impl Borrow<str> for MenuItemId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 /// One thing that can be ordered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MenuItem {
@@ -43,18 +51,31 @@ pub(crate) struct MenuItem {
     pub(crate) is_available: bool,
 }
 
-/// A menu.
+/// A menu, with an index since a version is written once and searched for each line of each order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Menu {
     /// Rises by one with each revision, from 1.
     pub(crate) version: i64,
     /// With unique ids.
-    pub(crate) items: Vec<MenuItem>,
+    items: Vec<MenuItem>,
+    /// Where in `items` an id is.
+    index: HashMap<MenuItemId, usize>,
 }
 
 impl Menu {
-    /// The items by their ids, for orders with many lines.
-    pub(crate) fn by_id(&self) -> HashMap<&str, &MenuItem> {
-        self.items.iter().map(|item| (item.id.as_str(), item)).collect()
+    /// A menu of items with unique ids.
+    pub(crate) fn new(version: i64, items: Vec<MenuItem>) -> Self {
+        let index = items.iter().enumerate().map(|(number, item)| (item.id.clone(), number)).collect();
+        Menu { version, items, index }
+    }
+
+    /// The items in the order in which the restaurant gave them.
+    pub(crate) fn items(&self) -> &[MenuItem] {
+        &self.items
+    }
+
+    /// The item with this id, which need not be a valid one.
+    pub(crate) fn item(&self, id: &str) -> Option<&MenuItem> {
+        self.index.get(id).map(|&number| &self.items[number])
     }
 }

@@ -5,6 +5,7 @@ use iso_currency::Currency;
 use jiff::tz::TimeZone;
 use proto::time::Instant;
 use proto::{Amount, RestaurantId};
+use std::sync::Arc;
 
 /// Where a restaurant delivers to; no prefixes mean everywhere.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,7 +75,8 @@ pub(crate) struct Restaurant {
     pub(crate) version: i64,
     pub(crate) profile: Profile,
     pub(crate) acceptance: Acceptance,
-    pub(crate) menu: Menu,
+    /// Shared, since a version of a menu never changes and may be large.
+    pub(crate) menu: Arc<Menu>,
     pub(crate) create_time: Instant,
     pub(crate) update_time: Instant,
 }
@@ -100,7 +102,7 @@ impl Restaurant {
             version: 1,
             profile,
             acceptance: Acceptance::new(accepts_orders, now),
-            menu: Menu { version: 1, items },
+            menu: Arc::new(Menu::new(1, items)),
             create_time: now,
             update_time: now,
         }
@@ -128,7 +130,7 @@ impl Restaurant {
 
     /// The restaurant with a new menu.
     pub(crate) fn with_menu(&self, items: Vec<MenuItem>, now: Instant) -> Restaurant {
-        let menu = Menu { version: self.menu.version + 1, items };
+        let menu = Arc::new(Menu::new(self.menu.version + 1, items));
         Restaurant { version: self.version + 1, menu, update_time: now, ..self.clone() }
     }
 }

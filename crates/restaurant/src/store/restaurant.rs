@@ -1,7 +1,7 @@
 //! Restaurants and their menus as rows: a document each, and beside it what is searched for or guarded.
 
 use super::{before, not};
-use crate::domain::{Acceptance, Known, Menu, Restaurant, Superseded};
+use crate::domain::{Acceptance, Menu, Restaurant};
 use crate::{Error, wire};
 use iso_currency::Currency;
 use prost::Message;
@@ -9,6 +9,7 @@ use proto::comanda::restaurant::v1 as contract;
 use proto::page::Page;
 use proto::time::Instant;
 use proto::{RestaurantId, Violations};
+use std::sync::Arc;
 use std::time::Duration;
 use store::{Change, Row, Statement, Store};
 
@@ -28,28 +29,6 @@ pub(crate) async fn load(store: &Store, restaurant_id: RestaurantId) -> Result<O
     let mut results = store.snapshot(vec![by_id(restaurant_id), current_menu(restaurant_id)]).await.map_err(failed)?;
     let menus = results.pop().unwrap_or_default();
     restaurant_with_menu(results.pop().unwrap_or_default(), menus).map_err(failed)
-}
-
-/// Reads what an order is judged by that was priced by the given version of the menu.
-pub(crate) async fn load_known(
-    store: &Store,
-    restaurant_id: RestaurantId,
-    menu_version: i64,
-) -> Result<Option<Known>, Error> {
-    let failed = |source| Error::Load { restaurant_id, source };
-    let superseded = Statement::new(
-        "SELECT version, document, superseded_at_us FROM menu
-         WHERE restaurant_id = ?1 AND version = ?2 AND superseded_at_us IS NOT NULL",
-    );
-    let superseded = superseded.bind(restaurant_id.to_bytes()).bind(menu_version);
-    let queries = vec![by_id(restaurant_id), current_menu(restaurant_id), superseded];
-    let mut results = store.snapshot(queries).await.map_err(failed)?;
-    let (superseded, menus) = (results.pop().unwrap_or_default(), results.pop().unwrap_or_default());
-    let found = restaurant_with_menu(results.pop().unwrap_or_default(), menus).map_err(failed)?;
-    let Some(restaurant) = found else { return Ok(None) };
-    let currency = restaurant.profile.currency;
-    let priced_by = superseded.into_iter().next().map(|row| read_superseded(row, currency)).transpose();
-    Ok(Some(Known { restaurant, priced_by: priced_by.map_err(failed)? }))
 }
 
 /// Reads the restaurants of a page, newest first, and one more when there are more. Their menus have a version and no items.
@@ -95,7 +74,7 @@ fn insert_menu(change: &mut Change, restaurant: &Restaurant) {
     change.push(Statement::new(sql).bind(restaurant.id.to_bytes()).bind(restaurant.menu.version).bind(document));
 }
 
-fn by_id(restaurant_id: RestaurantId) -> Statement {
+pub(super) fn by_id(restaurant_id: RestaurantId) -> Statement {
     let sql = "SELECT restaurant_id, version, document, accepts_orders, accepted_before, accepts_changed_us,
         menu_version, create_us, update_us FROM restaurant WHERE restaurant_id = ?1";
     Statement::new(sql).bind(restaurant_id.to_bytes())
@@ -124,12 +103,12 @@ fn restaurant_with_menu(restaurants: Vec<Row>, menus: Vec<Row>) -> Result<Option
     let Some(row) = restaurants.into_iter().next() else { return Ok(None) };
     let restaurant = read(row)?;
     let row = menus.into_iter().next().ok_or(not(0, "the current menu"))?;
-    let menu = read_menu(row, restaurant.profile.currency)?;
+    let menu = Arc::new(read_menu(row, restaurant.profile.currency)?);
     Ok(Some(Restaurant { menu, ..restaurant }))
 }
 
-/// Reads a restaurant whose menu has no items yet.
-fn read(mut row: Row) -> Result<Restaurant, store::Error> {
+/// Reads a restaurant whose menu has a version and no items.
+pub(super) fn read(mut row: Row) -> Result<Restaurant, store::Error> {
     let id: Vec<u8> = row.take(0)?;
     let document: Vec<u8> = row.take(2)?;
     let document = contract::Restaurant::decode(document.as_slice()).map_err(|_| not(2, "a Restaurant"))?;
@@ -143,13 +122,14 @@ fn read(mut row: Row) -> Result<Restaurant, store::Error> {
             accepted_before: row.take::<i64>(4)? != 0,
             changed_at: Instant(row.take(5)?),
         },
-        menu: Menu { version: row.take(6)?, items: Vec::new() },
+        menu: Arc::new(Menu::new(row.take(6)?, Vec::new())),
         create_time: Instant(row.take(7)?),
         update_time: Instant(row.take(8)?),
     })
 }
 
-fn read_menu(mut row: Row, currency: Currency) -> Result<Menu, store::Error> {
+/// Reads a menu from its version and its document.
+pub(super) fn read_menu(mut row: Row, currency: Currency) -> Result<Menu, store::Error> {
     let document: Vec<u8> = row.take(1)?;
     let document = contract::Menu::decode(document.as_slice()).map_err(|_| not(1, "a Menu"))?;
     let mut violations = Violations::new();
@@ -157,10 +137,5 @@ fn read_menu(mut row: Row, currency: Currency) -> Result<Menu, store::Error> {
     if !violations.is_empty() {
         return Err(not(1, "a valid Menu"));
     }
-    Ok(Menu { version: row.take(0)?, items })
-}
-
-fn read_superseded(mut row: Row, currency: Currency) -> Result<Superseded, store::Error> {
-    let superseded_at = Instant(row.take(2)?);
-    Ok(Superseded { menu: read_menu(row, currency)?, superseded_at })
+    Ok(Menu::new(row.take(0)?, items))
 }

@@ -107,6 +107,30 @@ async fn the_menu_before_counts_for_a_minute() {
 }
 
 #[tokio::test]
+async fn a_revised_menu_is_judged_by_at_once() {
+    let mut house = House::open().await;
+    let restaurant = house.create(trattoria(vec![item("a", 9)])).await;
+    let priced_by = |menu_version, units| {
+        let ask = ask(&restaurant.restaurant_id, &[("a", units)]);
+        message(&ValidateOrderDetails { menu_version, ..ask })
+    };
+    let mut versions = Vec::new();
+
+    for menu_version in 1..=4 {
+        let validated: OrderDetailsValidated = house.ask(&priced_by(menu_version, 8 + menu_version)).await;
+        versions.push(validated.menu_version);
+        house.revise(&restaurant.restaurant_id, vec![item("a", 9 + menu_version)]).await.unwrap();
+        let validated: OrderDetailsValidated = house.ask(&priced_by(menu_version, 8 + menu_version)).await;
+        versions.push(validated.menu_version);
+    }
+
+    assert_eq!(versions, [1, 2, 2, 3, 3, 4, 4, 5]);
+    let unheard_of = ValidateOrderDetails { menu_version: 5, ..ask(&restaurant.restaurant_id, &[("a", 9)]) };
+    let expected = vec![(Code::MenuChanged, "lines[0].unitPrice".to_owned())];
+    assert_eq!(refused(&mut house, &unheard_of).await, (5, expected));
+}
+
+#[tokio::test]
 async fn a_restaurant_that_stops_taking_orders_still_cooks_what_was_ordered_before() {
     let mut house = House::open().await;
     let restaurant = house.create(trattoria(vec![item("a", 9)])).await;

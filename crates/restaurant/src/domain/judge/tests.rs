@@ -24,8 +24,8 @@ fn item(id: &str, minor: i64, is_available: bool) -> MenuItem {
     }
 }
 
-fn menu(version: i64, items: &[MenuItem]) -> Menu {
-    Menu { version, items: items.to_vec() }
+fn menu(version: i64, items: &[MenuItem]) -> Arc<Menu> {
+    Arc::new(Menu::new(version, items.to_vec()))
 }
 
 /// A restaurant that is always open, with this menu.
