@@ -1,6 +1,7 @@
 //! How fast the outbox moves and how patient it is.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::time::Duration;
 
 /// Times are in milliseconds.
@@ -8,16 +9,20 @@ use std::time::Duration;
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// How long the relay sleeps when nothing wakes it. 1,000: commits of this process wake it at once; this is for all others.
+    #[serde(deserialize_with = "positive")]
     pub poll_ms: u64,
     /// When a command is sent again for the first time. 5,000: many times what a healthy service takes to reply.
+    #[serde(deserialize_with = "positive")]
     pub resend_first_ms: u64,
     /// The longest pause between two attempts; the pause doubles until then. 3,600,000: two days of silence cost about 60 attempts.
     pub resend_max_ms: u64,
     /// Commands sent again per second at most. 200: far below what a service handles, so a long outage does not end in a storm.
+    #[serde(deserialize_with = "positive")]
     pub resend_per_second: u32,
     /// How long a consumer remembers what it replied. 604,800,000 (7 days): longer than any message is on its way.
     pub inbox_kept_ms: u64,
     /// Keys that one consumer handles at once. 64: enough for them to share a flush of the disk.
+    #[serde(deserialize_with = "positive")]
     pub handled_at_once: usize,
 }
 
@@ -47,6 +52,12 @@ impl Config {
     }
 }
 
+/// Refuses 0, with which a task would spin or stand still.
+fn positive<'de, D: Deserializer<'de>, T: Deserialize<'de> + PartialOrd + From<u8>>(number: D) -> Result<T, D::Error> {
+    let number = T::deserialize(number)?;
+    if number < T::from(1) { Err(D::Error::custom("must be at least 1")) } else { Ok(number) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +79,15 @@ mod tests {
 
         assert_eq!(config.resend_after(1, 0), Duration::from_millis(4_000));
         assert_eq!(config.resend_after(1, 255), Duration::from_millis(6_000));
+    }
+
+    #[test]
+    fn zero_is_refused_where_it_would_stop_the_work() {
+        for key in ["poll_ms", "resend_first_ms", "resend_per_second", "handled_at_once"] {
+            let error = serde_json::from_str::<Config>(&format!(r#"{{"{key}": 0}}"#)).unwrap_err();
+
+            assert!(error.to_string().contains("must be at least 1"), "{error}");
+        }
     }
 
     #[test]

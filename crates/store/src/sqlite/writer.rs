@@ -2,10 +2,11 @@
 
 use super::statement_error;
 use crate::{Change, Committed, Error, Migration};
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, ErrorCode, params_from_iter};
 use std::io;
 use std::iter;
 use std::path::Path;
+use std::process;
 use std::thread::{self, JoinHandle};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, warn};
@@ -39,8 +40,10 @@ impl Writer {
         let (jobs, queue) = mpsc::channel(WAITING_MAX);
         let (wake, woken) = watch::channel(0);
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        let thread =
-            thread::Builder::new().name(format!("write-{name}")).spawn(move || run(connection, queue, &wake))?;
+        let thread = thread::Builder::new().name(format!("write-{name}")).spawn(move || {
+            let _end = EndWithThePanic;
+            run(connection, queue, &wake);
+        })?;
         Ok(Writer { jobs: Some(jobs), woken, thread: Some(thread) })
     }
 
@@ -77,6 +80,18 @@ impl Drop for Writer {
             && thread.join().is_err()
         {
             error!("the writer thread panicked");
+        }
+    }
+}
+
+/// Ends the process when the writer panics: without it every change would be tried again for ever, in a process that looks alive.
+struct EndWithThePanic;
+
+impl Drop for EndWithThePanic {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            error!("the writer panicked; the process ends");
+            process::abort();
         }
     }
 }
@@ -153,6 +168,11 @@ fn together(
     match connection.execute_batch("COMMIT") {
         Ok(()) => settle(done, refused, wake),
         Err(source) => {
+            if source.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) {
+                // After a failed flush nobody knows what is on the disk; only what a restart reads from it is true.
+                error!(error = %source, "the disk failed a commit; the process ends");
+                process::abort();
+            }
             rollback(connection);
             let complaint = source.to_string();
             let begun = done.into_iter().map(|(member, _)| member).chain(refused.into_iter().map(|(member, _)| member));
