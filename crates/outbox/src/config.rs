@@ -21,7 +21,7 @@ pub struct Config {
     pub resend_per_second: u32,
     /// How long a consumer remembers what it replied. 604,800,000 (7 days): longer than any message is on its way.
     pub inbox_kept_ms: u64,
-    /// Keys that one consumer handles at once. 64: enough for them to share a flush of the disk.
+    /// Keys that one consumer handles at once. 256: as many as share a flush of the disk; with 64, replies fell behind the intake.
     #[serde(deserialize_with = "positive")]
     pub handled_at_once: usize,
 }
@@ -34,7 +34,7 @@ impl Default for Config {
             resend_max_ms: 3_600_000,
             resend_per_second: 200,
             inbox_kept_ms: 604_800_000,
-            handled_at_once: 64,
+            handled_at_once: 256,
         }
     }
 }
