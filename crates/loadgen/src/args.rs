@@ -84,6 +84,9 @@ struct OrdersArguments {
     /// Who orders; the newest active consumer when it is not given.
     #[arg(long, value_name = "ID")]
     consumer_id: Option<String>,
+    /// Orders this item of the menu [default: any that is available, which asks the Restaurant Service].
+    #[arg(long, value_name = "ID")]
+    menu_item_id: Option<String>,
     /// Writes the ids of acknowledged orders to this file, one a line, as they are acknowledged.
     #[arg(long, value_name = "FILE")]
     ids: Option<PathBuf>,
@@ -141,6 +144,7 @@ impl From<OrdersArguments> for orders::Options {
             count: arguments.count,
             restaurant_id: arguments.restaurant_id,
             consumer_id: arguments.consumer_id,
+            menu_item_id: arguments.menu_item_id,
             ids: arguments.ids,
         }
     }

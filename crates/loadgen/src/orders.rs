@@ -35,6 +35,8 @@ pub struct Options {
     pub restaurant_id: Option<String>,
     /// Who orders; the newest active consumer when it is not given.
     pub consumer_id: Option<String>,
+    /// What to order; any item that is available when it is not given.
+    pub menu_item_id: Option<String>,
     /// Where the ids of acknowledged orders go, one a line.
     pub ids: Option<PathBuf>,
 }
@@ -128,7 +130,11 @@ async fn request(options: &Options) -> Result<CreateOrderRequest, Error> {
         Some(id) => id.clone(),
         None => platform.any_consumer().await?,
     };
-    let line = CreateOrderLine { menu_item_id: platform.any_item(&restaurant_id).await?, quantity: 1 };
+    let menu_item_id = match &options.menu_item_id {
+        Some(id) => id.clone(),
+        None => platform.any_item(&restaurant_id).await?,
+    };
+    let line = CreateOrderLine { menu_item_id, quantity: 1 };
     Ok(CreateOrderRequest {
         consumer_id,
         restaurant_id,

@@ -146,6 +146,7 @@ async fn acknowledged_ids_are_written_one_a_line() {
         retry_for: Duration::from_secs(30),
         restaurant_id: None,
         consumer_id: None,
+        menu_item_id: None,
         ids: Some(ids.clone()),
     };
 
