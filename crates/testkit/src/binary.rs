@@ -1,0 +1,86 @@
+//! Finds the binary under test, and builds it when it is missing or older than its sources.
+//!
+//! Cargo tells the path of a binary only to tests of its own package. So it is looked for where this test was built; a stale one would
+//! test what nobody wrote, so cargo is asked to bring it up to date.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::SystemTime;
+
+/// Names a binary to be used as it is.
+const OVERRIDE: &str = "COMANDA_TEST_BINARY";
+/// Crates that are no part of the binary.
+const TEST_CRATES: [&str; 4] = ["e2e", "loadgen", "testkit", "xtask"];
+
+/// The path of the binary. Found once for each test process.
+///
+/// # Panics
+/// When it cannot be built.
+pub(crate) fn path() -> &'static Path {
+    static PATH: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    match PATH.get_or_init(find) {
+        Ok(path) => path,
+        Err(complaint) => panic!("the binary under test: {complaint}"),
+    }
+}
+
+fn find() -> Result<PathBuf, String> {
+    if let Some(path) = std::env::var_os(OVERRIDE).map(PathBuf::from) {
+        return if path.is_file() { Ok(path) } else { Err(format!("{OVERRIDE}: {} is no file", path.display())) };
+    }
+    let folder = profile_folder()?;
+    let binary = folder.join(format!("comanda{}", std::env::consts::EXE_SUFFIX));
+    if !is_fresh(&binary) {
+        build(&folder)?;
+    }
+    if binary.is_file() { Ok(binary) } else { Err(format!("{} was not built", binary.display())) }
+}
+
+/// `target/debug`, seen from `target/debug/deps/stories-0123456789abcdef`.
+fn profile_folder() -> Result<PathBuf, String> {
+    let test = std::env::current_exe().map_err(|error| format!("this test does not know where it is: {error}"))?;
+    let folders = test.ancestors().skip(1).find(|folder| !folder.ends_with("deps") && !folder.ends_with("examples"));
+    folders.map(Path::to_owned).ok_or_else(|| format!("{} is in no folder of cargo's", test.display()))
+}
+
+fn is_fresh(binary: &Path) -> bool {
+    let Ok(built) = binary.metadata().and_then(|metadata| metadata.modified()) else { return false };
+    newest_source().is_some_and(|source| source <= built)
+}
+
+/// When a source of the binary was last changed.
+fn newest_source() -> Option<SystemTime> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let crates = std::fs::read_dir(root.join("crates")).ok()?.filter_map(Result::ok);
+    let crates = crates.filter(|entry| !TEST_CRATES.iter().any(|name| entry.file_name() == *name));
+    let folders = crates.flat_map(|entry| [entry.path().join("src"), entry.path().join("migrations")]);
+    folders.chain([root.join("proto")]).filter_map(|folder| newest_below(&folder)).max()
+}
+
+fn newest_below(folder: &Path) -> Option<SystemTime> {
+    let entries = std::fs::read_dir(folder).ok()?.filter_map(Result::ok);
+    let changed = |path: PathBuf| match path.is_dir() {
+        true => newest_below(&path),
+        false => path.metadata().and_then(|metadata| metadata.modified()).ok(),
+    };
+    entries.filter_map(|entry| changed(entry.path())).max()
+}
+
+fn build(folder: &Path) -> Result<(), String> {
+    let profile = match folder.file_name().and_then(|name| name.to_str()) {
+        None | Some("debug") => "dev",
+        Some(name) => name,
+    };
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--package", "comanda", "--profile", profile]);
+    cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."));
+    if let Some(target) = folder.parent() {
+        cargo.arg("--target-dir").arg(target);
+    }
+    let output = cargo.output().map_err(|error| format!("cargo could not be run: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("cargo build --package comanda failed:\n{}", String::from_utf8_lossy(&output.stderr)))
+}
