@@ -2,7 +2,6 @@
 
 use proto::{ERROR_DOMAIN, OrderId, RestaurantId, Violation, Violations};
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -74,6 +73,23 @@ impl Error {
     }
 }
 
+impl Error {
+    /// Whether the fault is ours, so that a person should know its causes.
+    pub(crate) fn is_fault(&self) -> bool {
+        match self {
+            Error::Store { .. } | Error::Corrupt { .. } | Error::Subscribe(_) => true,
+            Error::Invalid(_)
+            | Error::OrderUnknown(_)
+            | Error::RestaurantUnknown { .. }
+            | Error::ReplicaNotBuilt
+            | Error::KeyReused
+            | Error::Decided { .. }
+            | Error::Overtaken(_)
+            | Error::TooManyWatches => false,
+        }
+    }
+}
+
 impl From<Violations> for Error {
     fn from(violations: Violations) -> Self {
         Error::Invalid(violations)
@@ -122,16 +138,9 @@ impl From<Error> for Status {
                 retry_later(Code::Aborted, &format!("order {order_id} is being changed; repeat the call"), "OVERTAKEN")
             }
             Error::Store { .. } | Error::Subscribe(_) => {
-                let mut status =
-                    unavailable("orders are not available now; repeat the call with the same key", "STORE_UNAVAILABLE");
-                status.set_source(Arc::new(error));
-                status
+                unavailable("orders are not available now; repeat the call with the same key", "STORE_UNAVAILABLE")
             }
-            Error::Corrupt { .. } => {
-                let mut status = Status::internal("this order cannot be read; the operator has to look into it");
-                status.set_source(Arc::new(error));
-                status
-            }
+            Error::Corrupt { .. } => Status::internal("this order cannot be read; the operator has to look into it"),
         }
     }
 }

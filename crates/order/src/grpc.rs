@@ -1,5 +1,6 @@
 //! The contract's `OrderService`, over the use cases.
 
+use crate::Error;
 use crate::app::{Caller, Journey, Orders};
 use crate::domain::{Draft, Order, State};
 use crate::store::Filter;
@@ -15,6 +16,7 @@ use sha2::{Digest, Sha256};
 use std::time::Duration;
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Request, Response, Status};
+use tracing::error;
 
 /// The scope of idempotency keys of callers who did not say who they are.
 const ANONYMOUS: &str = "";
@@ -32,11 +34,11 @@ impl OrderService for Service {
         let caller = Caller { principal: ANONYMOUS.to_owned(), traceparent: text(&metadata, "traceparent") };
         let fingerprint = fingerprint(&request);
         let draft = Draft::parse(request, Instant::now())?;
-        let order = self.0.create(draft, fingerprint, &caller).await?;
+        let order = self.0.create(draft, fingerprint, &caller).await.map_err(told)?;
         let Some(wait) = preferred_wait(&metadata) else {
             return Ok(Response::new(order.to_wire()));
         };
-        let order = self.0.wait_until_decided(order, Duration::from_secs(wait)).await?;
+        let order = self.0.wait_until_decided(order, Duration::from_secs(wait)).await.map_err(told)?;
         let mut response = Response::new(order.to_wire());
         if let Ok(applied) = MetadataValue::try_from(format!("wait={wait}")) {
             response.metadata_mut().insert("preference-applied", applied);
@@ -46,7 +48,7 @@ impl OrderService for Service {
 
     async fn get_order(&self, request: Request<wire::GetOrderRequest>) -> Result<Response<wire::Order>, Status> {
         let order_id = order_id(&request.into_inner().order_id)?;
-        Ok(Response::new(self.0.get(order_id).await?.to_wire()))
+        Ok(Response::new(self.0.get(order_id).await.map_err(told)?.to_wire()))
     }
 
     async fn list_orders(
@@ -56,7 +58,7 @@ impl OrderService for Service {
         let request = request.into_inner();
         let filter = filter(&request)?;
         let page = Page::parse(request.page_size, &request.page_token, &filter)?;
-        let (orders, next_page_token) = self.0.list(&filter, &page).await?;
+        let (orders, next_page_token) = self.0.list(&filter, &page).await.map_err(told)?;
         let orders = orders.iter().map(Order::to_wire).collect();
         Ok(Response::new(wire::ListOrdersResponse { orders, next_page_token }))
     }
@@ -64,7 +66,7 @@ impl OrderService for Service {
     async fn cancel_order(&self, request: Request<wire::CancelOrderRequest>) -> Result<Response<wire::Order>, Status> {
         let traceparent = text(request.metadata(), "traceparent");
         let order_id = order_id(&request.into_inner().order_id)?;
-        Ok(Response::new(self.0.cancel(order_id, traceparent).await?.to_wire()))
+        Ok(Response::new(self.0.cancel(order_id, traceparent).await.map_err(told)?.to_wire()))
     }
 
     type WatchOrderStream = BoxStream<'static, Result<wire::Order, Status>>;
@@ -78,8 +80,8 @@ impl OrderService for Service {
         if request.after_version < 0 {
             return Err(Violation::new("after_version", "must not be negative").into());
         }
-        let orders = self.0.watch(order_id, request.after_version).await?;
-        Ok(Response::new(orders.map_ok(|order| order.to_wire()).map_err(Status::from).boxed()))
+        let orders = self.0.watch(order_id, request.after_version).await.map_err(told)?;
+        Ok(Response::new(orders.map_ok(|order| order.to_wire()).map_err(told).boxed()))
     }
 
     async fn get_order_journey(
@@ -87,8 +89,16 @@ impl OrderService for Service {
         request: Request<wire::GetOrderJourneyRequest>,
     ) -> Result<Response<wire::OrderJourney>, Status> {
         let order_id = order_id(&request.into_inner().order_id)?;
-        Ok(Response::new(to_wire(self.0.journey(order_id).await?)))
+        Ok(Response::new(to_wire(self.0.journey(order_id).await.map_err(told)?)))
     }
+}
+
+/// Logs a fault of the service with its causes, which the caller is not told.
+fn told(error: Error) -> Status {
+    if error.is_fault() {
+        error!(error = &error as &dyn std::error::Error, "call failed");
+    }
+    error.into()
 }
 
 fn order_id(text: &str) -> Result<OrderId, Violation> {

@@ -38,6 +38,12 @@ macro_rules! ids {
                 Uuid::from_slice(bytes).ok().map($name)
             }
 
+            /// The 16 bytes.
+            #[must_use]
+            pub fn to_array(self) -> [u8; 16] {
+                self.0.into_bytes()
+            }
+
             /// The 16 bytes to keep in a database.
             #[must_use]
             pub fn to_bytes(self) -> Vec<u8> {

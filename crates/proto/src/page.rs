@@ -8,8 +8,10 @@ use std::hash::{Hash, Hasher};
 
 /// Rows of a page when the client does not say.
 const PAGE_SIZE_DEFAULT: u32 = 50;
-/// Rows of a page at most: 1,000 orders of 4 KiB are 4 MiB, what a gRPC client takes by default.
+/// Rows of a page at most: 1,000 orders of ~1 KiB are 1 MiB.
 const PAGE_SIZE_MAX: u32 = 1000;
+/// Bytes of a page at most, unless one row alone has more; below the 4 MiB that a gRPC client takes by default.
+pub const PAGE_BYTES_MAX: usize = 3 * 1024 * 1024;
 
 /// A page that a client asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,13 +49,19 @@ impl Page {
         Ok(Page { size, after, fingerprint })
     }
 
-    /// Cuts the rows, of which one more than `size` was read, to the page; and says how to ask for the next one.
-    pub fn cut<T>(&self, rows: &mut Vec<T>, key: impl Fn(&T) -> [u8; 16]) -> String {
-        let size = self.size as usize;
-        if rows.len() <= size {
+    /// Cuts rows to the page and says how to ask for the next one. The rows must go at least one beyond the page, if there are more:
+    /// beyond its size, or beyond [`PAGE_BYTES_MAX`]; a page that would be larger has fewer rows, which AIP-158 allows.
+    pub fn cut<T>(&self, rows: &mut Vec<T>, key: impl Fn(&T) -> [u8; 16], bytes: impl Fn(&T) -> usize) -> String {
+        let mut total = 0;
+        let fits = |row: &&T| {
+            total += bytes(row);
+            total <= PAGE_BYTES_MAX
+        };
+        let fitting = rows.iter().take(self.size as usize).take_while(fits).count().max(1);
+        if rows.len() <= fitting {
             return String::new();
         }
-        rows.truncate(size);
+        rows.truncate(fitting);
         rows.last().map_or_else(String::new, |last| {
             format!("{:016x}{}", self.fingerprint, uuid::Uuid::from_bytes(key(last)).simple())
         })
@@ -95,7 +103,7 @@ mod tests {
         let first = Page::parse(2, "", &"filters").unwrap();
         let mut rows = vec![[3; 16], [2; 16], [1; 16]];
 
-        let token = first.cut(&mut rows, |row| *row);
+        let token = first.cut(&mut rows, |row| *row, |_| 1);
 
         assert_eq!(rows.len(), 2);
         assert_eq!(Page::parse(2, &token, &"filters").unwrap().after, Some([2; 16]));
@@ -103,12 +111,32 @@ mod tests {
 
     #[test]
     fn the_last_page_has_no_token() {
-        assert_eq!(Page::parse(2, "", &"").unwrap().cut(&mut vec![[3; 16], [2; 16]], |row| *row), "");
+        assert_eq!(Page::parse(2, "", &"").unwrap().cut(&mut vec![[3; 16], [2; 16]], |row| *row, |_| 1), "");
+    }
+
+    #[test]
+    fn a_page_of_large_rows_has_fewer_of_them() {
+        let page = Page::parse(100, "", &"").unwrap();
+        let mut rows = vec![[4; 16], [3; 16], [2; 16], [1; 16]];
+
+        let token = page.cut(&mut rows, |row| *row, |_| PAGE_BYTES_MAX / 2);
+
+        assert_eq!(rows, [[4; 16], [3; 16]]);
+        assert_eq!(Page::parse(100, &token, &"").unwrap().after, Some([3; 16]));
+    }
+
+    #[test]
+    fn a_row_that_is_too_large_still_comes() {
+        let mut rows = vec![[2; 16], [1; 16]];
+
+        let token = Page::parse(100, "", &"").unwrap().cut(&mut rows, |row| *row, |_| usize::MAX / 4);
+
+        assert_eq!((rows.len(), token.is_empty()), (1, false));
     }
 
     #[test]
     fn a_token_of_other_filters_is_refused() {
-        let token = Page::parse(1, "", &"one").unwrap().cut(&mut vec![[3; 16], [2; 16]], |row| *row);
+        let token = Page::parse(1, "", &"one").unwrap().cut(&mut vec![[3; 16], [2; 16]], |row| *row, |_| 1);
 
         assert_eq!(Page::parse(1, &token, &"other").unwrap_err().field, "page_token");
         for forged in ["x", "0123456789abcdef", "éééééééééééééééé", &token[1..]] {

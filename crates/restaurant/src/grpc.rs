@@ -11,10 +11,6 @@ use store::Store;
 use tonic::{Request, Response, Status};
 use tracing::error;
 
-/// Bytes of a page at most, unless one row alone has more; below the 4 MiB that a gRPC client takes by default. A page that would be larger
-/// has fewer rows, which AIP-158 allows.
-const PAGE_BYTES_MAX: usize = 3 * 1024 * 1024;
-
 /// Answers calls.
 #[derive(Debug)]
 pub(crate) struct Service {
@@ -43,8 +39,8 @@ impl Service {
         let page = Page::parse(request.page_size, &request.page_token, &"restaurants")?;
         let found = crate::store::list(&self.store, &page).await?;
         let mut rows =
-            found.iter().map(|restaurant| (restaurant.id.to_bytes(), wire::restaurant(restaurant))).collect();
-        let next_page_token = cut(page, &mut rows);
+            found.iter().map(|restaurant| (restaurant.id.to_array(), wire::restaurant(restaurant))).collect();
+        let next_page_token = page.cut(&mut rows, |(id, _)| *id, |(_, row)| row.encoded_len());
         Ok(contract::ListRestaurantsResponse { restaurants: resources(rows), next_page_token })
     }
 
@@ -75,8 +71,8 @@ impl Service {
         let page = Page::parse(request.page_size, &request.page_token, &restaurant_id)?;
         self.known(restaurant_id).await?;
         let found = crate::store::list_tickets(&self.store, restaurant_id, &page).await?;
-        let mut rows = found.iter().map(|ticket| (ticket.id.to_bytes(), wire::ticket(ticket))).collect();
-        let next_page_token = cut(page, &mut rows);
+        let mut rows = found.iter().map(|ticket| (ticket.id.to_array(), wire::ticket(ticket))).collect();
+        let next_page_token = page.cut(&mut rows, |(id, _)| *id, |(_, row)| row.encoded_len());
         Ok(contract::ListTicketsResponse { tickets: resources(rows), next_page_token })
     }
 
@@ -155,19 +151,7 @@ impl RestaurantService for Service {
 }
 
 /// A row of a list: its id and what is sent.
-type Listed<T> = (Vec<u8>, T);
-
-/// Cuts rows to the page, and to the bytes that fit. Returns the token of the next page.
-fn cut<T: Message>(mut page: Page, rows: &mut Vec<Listed<T>>) -> String {
-    let mut bytes = 0;
-    let fits = |(_, row): &&Listed<T>| {
-        bytes += row.encoded_len();
-        bytes <= PAGE_BYTES_MAX
-    };
-    let fitting = rows.iter().take_while(fits).count().max(1);
-    page.size = page.size.min(u32::try_from(fitting).unwrap_or(u32::MAX));
-    page.cut(rows, |(id, _)| id.as_slice().try_into().expect("an id has 16 bytes"))
-}
+type Listed<T> = ([u8; 16], T);
 
 fn resources<T>(rows: Vec<Listed<T>>) -> Vec<T> {
     rows.into_iter().map(|(_, row)| row).collect()
