@@ -48,8 +48,6 @@ pub(crate) enum Command {
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
-        #[command(flatten)]
-        options: UpOptions,
     },
 }
 
@@ -128,7 +126,7 @@ pub(crate) struct ImportMenu {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Prints the settings in force, as TOML.
-    Print,
+    Print(UpOptions),
     /// Says whether the settings are valid.
-    Check,
+    Check(UpOptions),
 }

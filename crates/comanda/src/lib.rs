@@ -53,11 +53,11 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Error> {
         Some(Command::Verify { options, json }) => {
             verify::run(&config::load(cli.config.as_deref(), &options)?, json).await
         }
-        Some(Command::Config { command: ConfigCommand::Print, options }) => {
+        Some(Command::Config { command: ConfigCommand::Print(options) }) => {
             println!("{}", config::load(cli.config.as_deref(), &options)?.to_toml()?);
             Ok(ExitCode::SUCCESS)
         }
-        Some(Command::Config { command: ConfigCommand::Check, options }) => {
+        Some(Command::Config { command: ConfigCommand::Check(options) }) => {
             config::load(cli.config.as_deref(), &options)?;
             println!("the configuration is valid");
             Ok(ExitCode::SUCCESS)

@@ -3,6 +3,7 @@
 use crate::grpc::Services;
 use crate::metrics::{Measure, Metrics};
 use crate::own::{ALLOW, Endpoint, Endpoints};
+use crate::unread;
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
 use std::any::Any;
@@ -50,7 +51,13 @@ impl Front {
             return self.own(endpoint, request.method()).await;
         }
         let mut measure = self.metrics.begin("rest");
+        let reads_on = unread::is_worth_reading(request.version(), request.headers());
+        let (parts, mut body) = request.into_parts();
+        let request = Request::from_parts(parts, &mut body);
         let mut response = self.transcoder.call(request, |service| self.services.get(service)).await;
+        if reads_on {
+            unread::throw_away(body).await;
+        }
         if let Some(called) = response.extensions_mut().remove::<Called>() {
             measure.called(called);
         }
@@ -78,8 +85,17 @@ impl Front {
             Err(impossible) => match impossible {},
         };
         measure.read(response.headers());
+        if is_without_a_word(response.headers()) {
+            return Status::unimplemented(format!("no method {name} is served here")).into_http();
+        }
         response.map(|body| measure.until_sent(body))
     }
+}
+
+/// Whether a generated server has refused a method that it does not know, which it does without a message.
+fn is_without_a_word(headers: &HeaderMap) -> bool {
+    let is_unimplemented = headers.get("grpc-status").is_some_and(|code| code == "12");
+    is_unimplemented && !headers.contains_key("grpc-message")
 }
 
 /// gRPC, and not gRPC-Web.

@@ -15,6 +15,7 @@ mod health;
 mod metrics;
 mod own;
 mod readiness;
+mod unread;
 
 pub use config::Config;
 pub use error::Error;
