@@ -1,4 +1,5 @@
 //! Rules of the house that no compiler knows.
+#![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
