@@ -3,7 +3,7 @@
 mod command;
 mod contract;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use command::{Failed, cargo, workspace};
 use std::process::ExitCode;
 use std::time::Instant;
