@@ -1,14 +1,8 @@
 //! What can go wrong in the Consumer Service, and what a caller is told of it.
 
 use proto::comanda::order::v1::rejection::reason::Code as Reason;
-use proto::{ConsumerId, ERROR_DOMAIN, Violation, Violations};
-use std::collections::HashMap;
-use std::time::Duration;
+use proto::{ConsumerId, Violation, Violations, refusal};
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt};
-
-/// When a caller should come again: a locked file or a disk that is being freed takes about that long.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Why the service did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -19,9 +13,6 @@ pub enum Error {
     /// The commands cannot be received.
     #[error("failed to subscribe to the commands")]
     Subscribe(#[source] messaging::Error),
-    /// The commands cannot be worked on.
-    #[error("failed to begin with the commands")]
-    Consume(#[source] store::Error),
     /// The request is not as the contract wants it.
     #[error("request is not valid")]
     Invalid(Violations),
@@ -59,11 +50,9 @@ impl Error {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Error::Migrate(source)
-            | Error::Consume(source)
-            | Error::List(source)
-            | Error::Load { source, .. }
-            | Error::Save { source, .. } => source.is_transient(),
+            Error::Migrate(source) | Error::List(source) | Error::Load { source, .. } | Error::Save { source, .. } => {
+                source.is_transient()
+            }
             Error::Overtaken(_) => true,
             Error::Subscribe(_) | Error::Invalid(_) | Error::Unknown(_) => false,
         }
@@ -74,12 +63,7 @@ impl Error {
     pub fn is_fault(&self) -> bool {
         match self {
             Error::Invalid(_) | Error::Unknown(_) | Error::Overtaken(_) => false,
-            Error::Migrate(_)
-            | Error::Subscribe(_)
-            | Error::Consume(_)
-            | Error::Load { .. }
-            | Error::List(_)
-            | Error::Save { .. } => true,
+            Error::Migrate(_) | Error::Subscribe(_) | Error::Load { .. } | Error::List(_) | Error::Save { .. } => true,
         }
     }
 }
@@ -98,35 +82,34 @@ impl From<Error> for Status {
             Error::Invalid(violations) => violations.into(),
             Error::Unknown(consumer_id) => unknown(consumer_id),
             Error::Overtaken(_) => {
-                retry(Code::Aborted, "the consumer is being changed by others at the same time; repeat the call")
+                let text = "the consumer is being changed by others at the same time; repeat the call";
+                refusal::retry_later(Code::Aborted, text, "OVERTAKEN")
             }
-            Error::Migrate(_)
-            | Error::Subscribe(_)
-            | Error::Consume(_)
-            | Error::Load { .. }
-            | Error::List(_)
-            | Error::Save { .. } => match is_transient {
-                true => retry(Code::Unavailable, "consumers are not available now; repeat the call"),
-                false => Status::internal("the call failed by a fault of the service; it has been logged"),
-            },
+            Error::Migrate(_) | Error::Subscribe(_) | Error::Load { .. } | Error::List(_) | Error::Save { .. } => {
+                match is_transient {
+                    true => refusal::retry_later(
+                        Code::Unavailable,
+                        "consumers are not available now; repeat the call",
+                        "STORE_UNAVAILABLE",
+                    ),
+                    false => refusal::fault(),
+                }
+            }
         }
     }
 }
 
 fn unknown(consumer_id: ConsumerId) -> Status {
-    let metadata = HashMap::from([("consumerId".to_owned(), consumer_id.to_string())]);
-    let details = ErrorDetails::with_error_info(Reason::ConsumerUnknown.as_str_name(), ERROR_DOMAIN, metadata);
-    let message = format!("there is no consumer {consumer_id}; check consumer_id, or create the consumer first");
-    Status::with_error_details(Code::NotFound, message, details)
-}
-
-fn retry(code: Code, message: &str) -> Status {
-    Status::with_error_details(code, message, ErrorDetails::with_retry_info(Some(RETRY_AFTER)))
+    let text = format!("there is no consumer {consumer_id}; check consumer_id, or create the consumer first");
+    let metadata = [("consumer_id", consumer_id.to_string())];
+    refusal::because(Code::NotFound, &text, Reason::ConsumerUnknown.as_str_name(), metadata)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proto::refusal::RETRY_AFTER;
+    use tonic_types::StatusExt;
 
     fn load(source: store::Error) -> Error {
         Error::Load { consumer_id: ConsumerId::generate(), source }

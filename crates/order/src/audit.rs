@@ -5,7 +5,7 @@ use crate::domain::{Input, Order, State, Transition, decide};
 use crate::messages::Command;
 use crate::store::{self as rows, Step};
 use proto::OrderId;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use store::Store;
 
 /// Orders that are compared at once: 500 x ~2 KiB = 1 MiB.
@@ -44,11 +44,6 @@ pub async fn audit(store: &Store) -> Result<Vec<AuditedOrder>, Error> {
         }
     }
 }
-
-/// Obligations by order.
-pub(crate) type Obligations = HashMap<OrderId, Vec<String>>;
-/// Histories by order.
-pub(crate) type Histories = HashMap<OrderId, Vec<Step>>;
 
 fn compare(order: &Order, steps: &[Step], obligations: &[String]) -> AuditedOrder {
     let commands = Command::ALL.into_iter();

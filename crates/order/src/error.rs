@@ -1,13 +1,8 @@
 //! What can go wrong, and how the caller is told.
 
-use proto::{ERROR_DOMAIN, OrderId, RestaurantId, Violation, Violations};
-use std::collections::HashMap;
+use proto::{OrderId, RestaurantId, Violation, Violations, refusal};
 use std::time::Duration;
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt};
-
-/// When a caller may try again after a fault of ours.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Why the Order Service did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -103,13 +98,13 @@ impl From<Violation> for Error {
 }
 
 impl From<Error> for Status {
-    /// The only place where errors of this service meet the wire.
+    /// The only place where errors of this service meet the wire. Pure: the gRPC room logs.
     fn from(error: Error) -> Self {
         match error {
             Error::Invalid(violations) => violations.into(),
             Error::OrderUnknown(order_id) => {
                 let text = format!("there is no order {order_id}; use the id that CreateOrder returned");
-                with_reason(Code::NotFound, &text, "ORDER_UNKNOWN", [("order_id", order_id.to_string())])
+                refusal::because(Code::NotFound, &text, "ORDER_UNKNOWN", [("order_id", order_id.to_string())])
             }
             Error::RestaurantUnknown { restaurant_id, replica_age } => {
                 let text = format!(
@@ -117,58 +112,39 @@ impl From<Error> for Status {
                 );
                 let age = replica_age.as_millis().to_string();
                 let metadata = [("restaurant_id", restaurant_id.to_string()), ("replica_age_ms", age)];
-                with_reason(Code::NotFound, &text, "RESTAURANT_UNKNOWN", metadata)
+                refusal::because(Code::NotFound, &text, "RESTAURANT_UNKNOWN", metadata)
             }
-            Error::KeyReused => with_reason(
-                Code::AlreadyExists,
-                "the idempotency key was used for a different request; use a new key for a new order",
-                "IDEMPOTENCY_KEY_REUSED",
-                [],
-            ),
-            Error::Decided { order_id, state } => decided(order_id, state),
+            Error::KeyReused => {
+                let text = "the idempotency key was used for a different request; use a new key for a new order";
+                refusal::because(Code::AlreadyExists, text, "IDEMPOTENCY_KEY_REUSED", [])
+            }
+            Error::Decided { order_id, state } => {
+                let text =
+                    format!("order {order_id} is {state}; only an order that is not yet decided can be cancelled");
+                refusal::precondition(
+                    &text,
+                    "ORDER_DECIDED",
+                    &format!("orders/{order_id}"),
+                    [("state", state.to_owned())],
+                )
+            }
             Error::ReplicaNotBuilt => {
-                unavailable("the restaurants are being loaded; repeat the call", "REPLICA_NOT_BUILT")
+                let text = "the restaurants are being loaded; repeat the call";
+                refusal::retry_later(Code::Unavailable, text, "REPLICA_NOT_BUILT")
             }
-            Error::TooManyWatches => retry_later(
-                Code::ResourceExhausted,
-                "too many orders are watched now; repeat the call, or use GetOrder",
-                "TOO_MANY_WATCHES",
-            ),
+            Error::TooManyWatches => {
+                let text = "too many orders are watched now; repeat the call, or use GetOrder";
+                refusal::retry_later(Code::ResourceExhausted, text, "TOO_MANY_WATCHES")
+            }
             Error::Overtaken(order_id) => {
-                retry_later(Code::Aborted, &format!("order {order_id} is being changed; repeat the call"), "OVERTAKEN")
+                let text = format!("order {order_id} is being changed; repeat the call");
+                refusal::retry_later(Code::Aborted, &text, "OVERTAKEN")
             }
             Error::Store { .. } | Error::Subscribe(_) => {
-                unavailable("orders are not available now; repeat the call with the same key", "STORE_UNAVAILABLE")
+                let text = "orders are not available now; repeat the call with the same key";
+                refusal::retry_later(Code::Unavailable, text, "STORE_UNAVAILABLE")
             }
-            Error::Corrupt { .. } => Status::internal("this order cannot be read; the operator has to look into it"),
+            Error::Corrupt { .. } => refusal::fault(),
         }
     }
-}
-
-fn decided(order_id: OrderId, state: &str) -> Status {
-    let text = format!("order {order_id} is {state}; only an order that is not yet decided can be cancelled");
-    let mut details = ErrorDetails::new();
-    details.add_precondition_failure_violation(
-        "ORDER_DECIDED",
-        format!("orders/{order_id}"),
-        format!("the order is {state}"),
-    );
-    let metadata = HashMap::from([("state".to_owned(), state.to_owned())]);
-    details.set_error_info("ORDER_DECIDED", ERROR_DOMAIN, metadata);
-    Status::with_error_details(Code::FailedPrecondition, text, details)
-}
-
-fn with_reason<const N: usize>(code: Code, text: &str, reason: &str, metadata: [(&str, String); N]) -> Status {
-    let metadata: HashMap<String, String> = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    Status::with_error_details(code, text, ErrorDetails::with_error_info(reason, ERROR_DOMAIN, metadata))
-}
-
-fn unavailable(text: &str, reason: &str) -> Status {
-    retry_later(Code::Unavailable, text, reason)
-}
-
-fn retry_later(code: Code, text: &str, reason: &str) -> Status {
-    let mut details = ErrorDetails::with_error_info(reason, ERROR_DOMAIN, HashMap::new());
-    details.set_retry_info(Some(RETRY_AFTER));
-    Status::with_error_details(code, text, details)
 }

@@ -29,7 +29,6 @@ use proto::channel;
 use proto::comanda::order::v1::order_service_server::OrderServiceServer;
 use replica::Replica;
 use tonic::service::Routes;
-use tracing::error;
 use watches::Watches;
 
 /// The name under which replies are consumed.
@@ -67,9 +66,9 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Rout
     let consumer =
         |name| Consumer { name, store: store.clone(), config: config.outbox.clone(), metrics: outbox_metrics.clone() };
     let work = outbox::consume(events, consumer(REPLICA_CONSUMER), replica, drain.clone());
-    tasks.spawn("order-replica", told("order-replica", work));
+    tasks.spawn("order-replica", work);
     let work = outbox::consume(replies, consumer(REPLIES_CONSUMER), Replies(orders.clone()), drain.clone());
-    tasks.spawn("order-replies", told("order-replies", work));
+    tasks.spawn("order-replies", work);
     let relay = outbox::relay(store.clone(), bus, config.outbox.clone(), outbox_metrics.clone(), drain.clone());
     tasks.spawn("order-relay", relay);
     tasks.spawn("order-sweep", outbox::sweep(store.clone(), config.outbox, outbox_metrics.clone(), drain.clone()));
@@ -78,11 +77,4 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Rout
     tasks.spawn("order-keys", app::forget_keys(orders.clone(), drain.clone()));
     tasks.spawn("order-observe", app::observe(orders.clone(), drain));
     Ok(Routes::new(OrderServiceServer::new(grpc::Service(orders))))
-}
-
-/// Logs why a consumer could not begin; its task then ends, which its owner sees.
-async fn told(name: &'static str, work: impl Future<Output = Result<(), ::store::Error>>) {
-    if let Err(error) = work.await {
-        error!(task = name, error = &error as &dyn std::error::Error, "consumer ended");
-    }
 }

@@ -1,12 +1,12 @@
 //! Orders as rows.
 
 use crate::Error;
-use crate::audit::{Histories, Obligations};
 use crate::domain::{Order, Placed, Reason, State};
 use prost::Message as _;
 use proto::OrderId;
 use proto::comanda::order::v1 as wire;
 use proto::time::Instant;
+use std::collections::HashMap;
 use store::{Change, Migration, Row, Statement, Store};
 
 const MIGRATIONS: &[Migration] =
@@ -26,6 +26,11 @@ pub(crate) struct Step {
     pub(crate) cause: String,
     pub(crate) reasons: Vec<Reason>,
 }
+
+/// Histories by order.
+pub(crate) type Histories = HashMap<OrderId, Vec<Step>>;
+/// The effect ids that orders wait for.
+pub(crate) type Obligations = HashMap<OrderId, Vec<String>>;
 
 /// An order that an idempotency key stands for.
 pub(crate) struct Keyed {

@@ -4,7 +4,7 @@ use crate::parking::Parking;
 use crate::{Config, Metrics};
 use futures_util::StreamExt;
 use futures_util::stream::{FuturesUnordered, unfold};
-use lifecycle::Drain;
+use lifecycle::{Drain, Rhythm};
 use messaging::{Delivery, Message, Subscription};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -71,16 +71,8 @@ pub struct Consumer {
 }
 
 /// Consumes a subscription until it is asked to drain; then it finishes what it has begun.
-///
-/// # Errors
-/// When the parked keys cannot be read at the start.
-pub async fn consume<H: Handle>(
-    subscription: Subscription,
-    consumer: Consumer,
-    handler: H,
-    drain: Drain,
-) -> Result<(), store::Error> {
-    let parking = Parking::open(consumer.store.clone(), consumer.name).await?;
+pub async fn consume<H: Handle>(subscription: Subscription, consumer: Consumer, handler: H, drain: Drain) {
+    let Some(parking) = open_parking(&consumer, &drain).await else { return };
     let worker = Worker { handler, parking, metrics: consumer.metrics, consumer: consumer.name, drain: drain.clone() };
     let deliveries = unfold(subscription, |mut subscription| async move {
         let delivery = receive(&mut subscription, consumer.name).await;
@@ -108,7 +100,21 @@ pub async fn consume<H: Handle>(
         }
     }
     while running.next().await.is_some() {}
-    Ok(())
+}
+
+/// The parked keys, however often they cannot be read; `None` when the drain is requested first.
+async fn open_parking(consumer: &Consumer, drain: &Drain) -> Option<Parking> {
+    let mut rhythm = Rhythm::every(READ_AGAIN_AFTER, drain.clone());
+    while rhythm.beat().await {
+        match Parking::open(consumer.store.clone(), consumer.name).await {
+            Ok(parking) => return Some(parking),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                warn!(consumer = consumer.name, error, "parked keys could not be read");
+            }
+        }
+    }
+    None
 }
 
 /// The next delivery, however often the channel cannot be read.

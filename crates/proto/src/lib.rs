@@ -8,6 +8,7 @@ pub mod codec;
 pub mod id;
 pub mod money;
 pub mod page;
+pub mod refusal;
 pub mod time;
 pub mod violation;
 

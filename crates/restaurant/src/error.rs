@@ -1,14 +1,9 @@
 //! What can go wrong in the Restaurant Service, and what a caller is told of it.
 
 use proto::comanda::order::v1::rejection::reason::Code as Reason;
-use proto::{ERROR_DOMAIN, OrderId, RestaurantId, TicketId, Violation, Violations};
-use std::collections::HashMap;
-use std::time::Duration;
+use proto::{OrderId, RestaurantId, TicketId, Violation, Violations, refusal};
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt};
 
-/// When a caller should come again: a locked file or a disk that is being freed takes about that long.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// `ErrorInfo.reason` of a ticket that is not there; orders know no such reason.
 const TICKET_UNKNOWN: &str = "TICKET_UNKNOWN";
 
@@ -21,9 +16,6 @@ pub enum Error {
     /// The commands cannot be received.
     #[error("failed to subscribe to the commands")]
     Subscribe(#[source] messaging::Error),
-    /// The commands cannot be worked on.
-    #[error("failed to begin with the commands")]
-    Consume(#[source] store::Error),
     /// The request is not as the contract wants it.
     #[error("request is not valid")]
     Invalid(Violations),
@@ -95,7 +87,6 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Error::Migrate(source)
-            | Error::Consume(source)
             | Error::List(source)
             | Error::Load { source, .. }
             | Error::Save { source, .. }
@@ -115,7 +106,6 @@ impl Error {
             Error::Invalid(_) | Error::Unknown(_) | Error::TicketUnknown(_) | Error::Overtaken(_) => false,
             Error::Migrate(_)
             | Error::Subscribe(_)
-            | Error::Consume(_)
             | Error::Load { .. }
             | Error::List(_)
             | Error::Save { .. }
@@ -142,11 +132,11 @@ impl From<Error> for Status {
             Error::Unknown(restaurant_id) => unknown(restaurant_id),
             Error::TicketUnknown(ticket_id) => ticket_unknown(ticket_id),
             Error::Overtaken(_) => {
-                retry(Code::Aborted, "the restaurant is being changed by others at the same time; repeat the call")
+                let text = "the restaurant is being changed by others at the same time; repeat the call";
+                refusal::retry_later(Code::Aborted, text, "OVERTAKEN")
             }
             Error::Migrate(_)
             | Error::Subscribe(_)
-            | Error::Consume(_)
             | Error::Load { .. }
             | Error::List(_)
             | Error::Save { .. }
@@ -154,34 +144,33 @@ impl From<Error> for Status {
             | Error::LoadTicketOfOrder { .. }
             | Error::ListTickets { .. }
             | Error::Audit(_) => match is_transient {
-                true => retry(Code::Unavailable, "restaurants are not available now; repeat the call"),
-                false => Status::internal("the call failed by a fault of the service; it has been logged"),
+                true => refusal::retry_later(
+                    Code::Unavailable,
+                    "restaurants are not available now; repeat the call",
+                    "STORE_UNAVAILABLE",
+                ),
+                false => refusal::fault(),
             },
         }
     }
 }
 
 fn unknown(restaurant_id: RestaurantId) -> Status {
-    let metadata = HashMap::from([("restaurantId".to_owned(), restaurant_id.to_string())]);
-    let details = ErrorDetails::with_error_info(Reason::RestaurantUnknown.as_str_name(), ERROR_DOMAIN, metadata);
-    let message = format!("there is no restaurant {restaurant_id}; check restaurant_id, or create it first");
-    Status::with_error_details(Code::NotFound, message, details)
+    let text = format!("there is no restaurant {restaurant_id}; check restaurant_id, or create it first");
+    let metadata = [("restaurant_id", restaurant_id.to_string())];
+    refusal::because(Code::NotFound, &text, Reason::RestaurantUnknown.as_str_name(), metadata)
 }
 
 fn ticket_unknown(ticket_id: TicketId) -> Status {
-    let metadata = HashMap::from([("ticketId".to_owned(), ticket_id.to_string())]);
-    let details = ErrorDetails::with_error_info(TICKET_UNKNOWN, ERROR_DOMAIN, metadata);
-    let message = format!("the restaurant has no ticket {ticket_id}; check ticket_id and restaurant_id");
-    Status::with_error_details(Code::NotFound, message, details)
-}
-
-fn retry(code: Code, message: &str) -> Status {
-    Status::with_error_details(code, message, ErrorDetails::with_retry_info(Some(RETRY_AFTER)))
+    let text = format!("the restaurant has no ticket {ticket_id}; check ticket_id and restaurant_id");
+    refusal::because(Code::NotFound, &text, TICKET_UNKNOWN, [("ticket_id", ticket_id.to_string())])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proto::refusal::RETRY_AFTER;
+    use tonic_types::StatusExt;
 
     fn load(source: store::Error) -> Error {
         Error::Load { restaurant_id: RestaurantId::generate(), source }

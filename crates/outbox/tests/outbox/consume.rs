@@ -92,7 +92,7 @@ impl World {
             metrics: self.metrics.clone(),
         };
         let handler = handler.clone();
-        Running::start(|drain| async move { consume(subscription, consumer, handler, drain).await.unwrap() })
+        Running::start(|drain| async move { consume(subscription, consumer, handler, drain).await })
     }
 
     async fn publish(&self, messages: &[(&str, &str)]) {
