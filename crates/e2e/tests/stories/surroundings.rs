@@ -108,7 +108,7 @@ async fn nobody_serves_the_admin_service_to_the_public() {
 #[tokio::test]
 async fn the_settings_can_be_printed_and_checked() {
     let good = command_line(&["config", "check"]).await;
-    let printed = command_line(&["config", "--roles", "order,gateway", "print"]).await;
+    let printed = command_line(&["config", "print", "--roles", "order,gateway"]).await;
 
     assert_eq!((good.code, good.stdout.trim()), (Some(0), "the configuration is valid"));
     assert!(printed.stdout.contains(r#"roles = ["#) && printed.stdout.contains("admin_listen"), "{}", printed.stdout);
