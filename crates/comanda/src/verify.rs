@@ -42,6 +42,12 @@ struct Ticket {
 
 /// Checks the data directory of the configuration.
 pub(crate) async fn run(config: &Config, as_json: bool) -> Result<ExitCode, Error> {
+    if !config.data_dir.is_dir() {
+        return Err(Error::Argument(format!(
+            "there is no data directory {}; name it with --data-dir",
+            config.data_dir.display()
+        )));
+    }
     let report = compare(&config.data_dir).await?;
     if as_json {
         println!("{}", serde_json::to_string_pretty(&report).map_err(Error::Json)?);

@@ -5,11 +5,10 @@
 
 use crate::rows;
 use crate::{Config, Handle, Outcome};
-use lifecycle::Drain;
+use lifecycle::{Drain, Rhythm};
 use messaging::Message;
 use std::time::Duration;
 use store::{Change, Error, Statement, Store};
-use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
 /// Decisions that somebody else overtook, in a row, before the command is left for a later try.
@@ -122,13 +121,8 @@ fn remember(change: &mut Change, command: &Message, reply: &Message) {
 
 /// Drops replies that are older than `inbox_kept_ms`, a bounded number at a time, until it is asked to drain.
 pub async fn keep_inbox_small(store: Store, config: Config, drain: Drain) {
-    let mut ticks = interval(CLEANING_PERIOD);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = drain.requested() => return,
-        }
+    let mut rhythm = Rhythm::every(CLEANING_PERIOD, drain.clone());
+    while rhythm.beat().await {
         if let Err(error) = drop_old_replies(&store, &config, &drain).await {
             warn!(error = &error as &dyn std::error::Error, "old replies could not be dropped");
         }

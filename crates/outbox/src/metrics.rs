@@ -1,7 +1,7 @@
 //! What can be seen of an outbox.
 
 use crate::rows;
-use lifecycle::Drain;
+use lifecycle::{Drain, Rhythm};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -9,7 +9,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 use std::time::Duration;
 use store::{Error, Statement, Store};
-use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
 /// How often the tables are measured.
@@ -99,13 +98,8 @@ impl Metrics {
 
 /// Measures the tables every few seconds until it is asked to drain, so that a relay that is dead shows as well.
 pub async fn observe(store: Store, metrics: Metrics, drain: Drain) {
-    let mut ticks = interval(PERIOD);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = drain.requested() => return,
-        }
+    let mut rhythm = Rhythm::every(PERIOD, drain);
+    while rhythm.beat().await {
         if let Err(error) = metrics.measure(&store).await {
             warn!(error = &error as &dyn std::error::Error, "outbox could not be measured");
         }

@@ -2,24 +2,18 @@
 
 use crate::{Config, Metrics, obligation, rows};
 use futures_util::future::join_all;
-use lifecycle::Drain;
+use lifecycle::{Drain, Rhythm};
 use messaging::{Message, MessageId};
 use std::time::Duration;
 use store::{Change, Row, Statement, Store};
-use tokio::time::{MissedTickBehavior, interval};
 use tracing::{debug, warn};
 
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// Runs the sweep of one store until it is asked to drain. A fault is logged and tried again.
 pub async fn sweep(store: Store, config: Config, metrics: Metrics, drain: Drain) {
-    let mut ticks = interval(PERIOD);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = drain.requested() => return,
-        }
+    let mut rhythm = Rhythm::every(PERIOD, drain);
+    while rhythm.beat().await {
         match resend_due(&store, &config).await {
             Ok(0) => {}
             Ok(sent) => {
