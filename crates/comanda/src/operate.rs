@@ -43,7 +43,10 @@ pub(crate) async fn import(command: ImportCommand) -> Result<ExitCode, Error> {
         .map_err(|violation| Error::Argument(format!("{} {}", violation.field, violation.description)))?;
     let existing = import::platform::Existing::Revise;
     let options = menu::Options { file, restaurant_name, restaurant_id, currency, target, existing };
-    let report = menu::run(&options).await.map_err(|source| Error::Import(Box::new(source)))?;
+    let report = menu::run(&options).await.map_err(|source| {
+        source.bad_lines().iter().for_each(|line| println!("{line}"));
+        Error::Import(Box::new(source))
+    })?;
     print!("{report}");
     Ok(if report.bad_lines.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(crate::FAILED) })
 }
