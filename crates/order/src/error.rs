@@ -69,6 +69,11 @@ impl Error {
 }
 
 impl Error {
+    /// Whether somebody else was faster, so that what was read before is old.
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(self, Error::Store { source: store::Error::Conflict { .. }, .. })
+    }
+
     /// Whether the fault is ours, so that a person should know its causes.
     pub(crate) fn is_fault(&self) -> bool {
         match self {

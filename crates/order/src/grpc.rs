@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::app::{Caller, Journey, Orders};
 use crate::domain::{Draft, Order, State};
-use crate::store::Filter;
+use crate::store::{Filter, Key};
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 use prost::Message as _;
@@ -32,9 +32,9 @@ impl OrderService for Service {
         let (metadata, _, mut request) = request.into_parts();
         request.request_id = request_id(&metadata, std::mem::take(&mut request.request_id))?;
         let caller = Caller { principal: ANONYMOUS.to_owned(), traceparent: text(&metadata, "traceparent") };
-        let fingerprint = fingerprint(&request);
-        let draft = Draft::parse(request, Instant::now())?;
-        let order = self.0.create(draft, fingerprint, &caller).await.map_err(told)?;
+        let key = key(&request);
+        let draft = Draft::parse(request, Instant::now());
+        let order = self.0.create(draft, key.as_ref(), &caller).await.map_err(told)?;
         let Some(wait) = preferred_wait(&metadata) else {
             return Ok(Response::new(order.to_wire()));
         };
@@ -141,10 +141,11 @@ fn request_id(metadata: &MetadataMap, field: String) -> Result<String, Violation
     Ok(header)
 }
 
-/// Tells requests apart that carry the same key.
-fn fingerprint(request: &wire::CreateOrderRequest) -> Vec<u8> {
+/// The key of a request that carries one, with all else of the request hashed, to tell requests apart that carry the same key.
+fn key(request: &wire::CreateOrderRequest) -> Option<Key> {
+    let request_id = given(&request.request_id)?.to_owned();
     let keyless = wire::CreateOrderRequest { request_id: String::new(), ..request.clone() };
-    Sha256::digest(keyless.encode_to_vec()).to_vec()
+    Some(Key { request_id, fingerprint: Sha256::digest(keyless.encode_to_vec()).to_vec() })
 }
 
 /// N of `Prefer: wait=N` (RFC 7240 4.3), at most 60; a preference that cannot be read is ignored, as section 2 asks for.

@@ -32,6 +32,13 @@ pub(crate) type Histories = HashMap<OrderId, Vec<Step>>;
 /// The effect ids that orders wait for.
 pub(crate) type Obligations = HashMap<OrderId, Vec<String>>;
 
+/// A caller's name for one request, and what tells it from others under the same name.
+#[derive(Debug, Clone)]
+pub(crate) struct Key {
+    pub(crate) request_id: String,
+    pub(crate) fingerprint: Vec<u8>,
+}
+
 /// An order that an idempotency key stands for.
 pub(crate) struct Keyed {
     pub(crate) order_id: OrderId,
@@ -100,14 +107,14 @@ fn write_down(change: &mut Change, order: &Order, cause: &str) {
 }
 
 /// Adds an idempotency key to a change, provided that nobody used it.
-pub(crate) fn insert_key(change: &mut Change, principal: &str, request_id: &str, fingerprint: Vec<u8>, order: &Order) {
+pub(crate) fn insert_key(change: &mut Change, principal: &str, key: &Key, order: &Order) {
     let sql = "INSERT INTO idempotency (principal, request_id, fingerprint, order_id, created_us)
         VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
     change.push(
         Statement::new(sql)
             .bind(principal)
-            .bind(request_id)
-            .bind(fingerprint)
+            .bind(key.request_id.as_str())
+            .bind(key.fingerprint.clone())
             .bind(order.id.to_string())
             .bind(order.updated.0)
             .expecting(1, "the idempotency key is new"),

@@ -1,7 +1,8 @@
 //! Answers a command once in effect, and with the same reply whenever it comes again.
 //!
 //! The reply is kept beside the effect, in one transaction. A command that comes again is answered from there: without that, an effect
-//! whose reply got lost would leave its sender waiting for ever.
+//! whose reply got lost would leave its sender waiting for ever. The row of the inbox is what decides, when the effect is committed; nearly
+//! all commands come once, so none is looked up before.
 
 use crate::rows;
 use crate::{Config, Handle, Outcome};
@@ -69,10 +70,6 @@ impl<R: Respond> Inbox<R> {
 
     async fn respond_once(&self, command: &Message) -> Result<Outcome, Error> {
         for _ in 0..OVERTAKEN_MAX {
-            if let Some(reply) = self.known_reply(command).await? {
-                self.repeat(&reply).await?;
-                return Ok(Outcome::Done);
-            }
             let Response { mut reply, mut change } = match self.responder.respond(command).await {
                 Ok(response) => response,
                 Err(outcome) => return Ok(outcome),
@@ -85,6 +82,10 @@ impl<R: Respond> Inbox<R> {
                 Ok(_) => return Ok(Outcome::Done),
                 Err(Error::Conflict { .. }) => {}
                 Err(error) => return Err(error),
+            }
+            if let Some(reply) = self.known_reply(command).await? {
+                self.repeat(&reply).await?;
+                return Ok(Outcome::Done);
             }
         }
         Ok(Outcome::Retry {

@@ -4,7 +4,8 @@ use e2e::{PREFER_WAIT, Shop, all, decided, text, with};
 use futures_util::future::join_all;
 use serde_json::{Value as Json, json};
 use std::collections::HashSet;
-use testkit::{Answer, Comanda, Http};
+use std::time::Duration;
+use testkit::{Answer, Comanda, Http, eventually};
 
 async fn place(http: &Http, order: &Json, key: &str) -> Answer {
     http.post("/v1/orders", order).header("idempotency-key", key).send().await
@@ -24,6 +25,24 @@ async fn the_same_key_and_request_give_the_same_order_as_it_is_now() {
     assert_eq!(again.expect(201), approved);
     assert_eq!((in_the_body.expect(201), in_both.expect(201)), (approved.clone(), approved));
     assert_eq!(all(&http, "/v1/orders", "orders").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_call_that_would_be_refused_by_now_is_still_answered_with_its_order() {
+    let comanda = Comanda::empty().await;
+    let (http, shop) = (comanda.http(), Shop::open(&comanda).await);
+    let order = place(&http, &shop.order(), "k").await.expect(201);
+    let menu = format!("/v1/restaurants/{}/menu", shop.restaurant_id);
+    http.call(http::Method::PUT, &menu).json(&json!({"items": []})).send().await.expect(200);
+    eventually(Duration::from_secs(10), async || {
+        let fresh = http.post("/v1/orders", &shop.order()).send().await;
+        if fresh.status == 400 { Ok(()) } else { Err(format!("the replica has the old menu: {}", fresh.status)) }
+    })
+    .await;
+
+    let again = place(&http, &shop.order(), "k").await.expect(201);
+
+    assert_eq!(again["orderId"], order["orderId"]);
 }
 
 #[tokio::test]

@@ -1,18 +1,16 @@
 //! Takes an order: checks and prices it with what is known here, and writes it down with all that has to follow.
 
 use super::Orders;
+use crate::Error;
 use crate::domain::{Draft, Order, Placed, price};
 use crate::messages::Command;
-use crate::{Error, store as rows};
-use proto::OrderId;
+use crate::store::{self as rows, Key};
 use proto::comanda::order::v1 as wire;
 use proto::time::Instant;
+use proto::{OrderId, Violations};
 use std::time::Duration;
 use store::Change;
 use tracing::debug;
-
-/// Rounds of "the key is new" against "the key is taken", before the caller is told to try again.
-const KEY_ROUNDS_MAX: usize = 3;
 
 /// Who asks, and on whose behalf.
 #[derive(Debug, Clone)]
@@ -24,33 +22,38 @@ pub(crate) struct Caller {
 }
 
 impl Orders {
-    /// Takes an order, once for each idempotency key. `fingerprint` tells requests apart that use the same key.
-    pub(crate) async fn create(&self, draft: Draft, fingerprint: Vec<u8>, caller: &Caller) -> Result<Order, Error> {
-        let Some(request_id) = draft.request_id.clone() else {
-            let order = self.place(draft).await?;
-            let change = self.to_write(&order, caller);
-            return self.write(order, change).await;
-        };
-        for _ in 0..KEY_ROUNDS_MAX {
-            if let Some(keyed) = rows::find_key(&self.store, &caller.principal, &request_id).await? {
-                return if keyed.fingerprint == fingerprint {
-                    self.get(keyed.order_id).await
-                } else {
-                    Err(Error::KeyReused)
-                };
-            }
-            let order = self.place(draft.clone()).await?;
-            let mut change = self.to_write(&order, caller);
-            rows::insert_key(&mut change, &caller.principal, &request_id, fingerprint.clone(), &order);
-            match self.write(order, change).await {
-                Err(Error::Store { source: store::Error::Conflict { .. }, .. }) => {}
-                result => return result,
-            }
+    /// Takes an order, once for each idempotency key.
+    ///
+    /// A key that is new, as nearly all are, costs no look-up: it is written with the order, and only what fails is looked up. So a repeated
+    /// call is answered with its order even if the same request would be refused by now.
+    pub(crate) async fn create(
+        &self,
+        draft: Result<Draft, Violations>,
+        key: Option<&Key>,
+        caller: &Caller,
+    ) -> Result<Order, Error> {
+        let taken = self.take(draft, key, caller).await;
+        let (Err(error), Some(key)) = (&taken, key) else { return taken };
+        if error.is_fault() && !error.is_conflict() {
+            return taken;
         }
-        Err(Error::Store {
-            doing: "use an idempotency key",
-            source: store::Error::Conflict { what: "the key settles" },
-        })
+        match rows::find_key(&self.store, &caller.principal, &key.request_id).await? {
+            Some(keyed) if keyed.fingerprint == key.fingerprint => self.get(keyed.order_id).await,
+            Some(_) => Err(Error::KeyReused),
+            None => taken,
+        }
+    }
+
+    async fn take(&self, draft: Result<Draft, Violations>, key: Option<&Key>, caller: &Caller) -> Result<Order, Error> {
+        let order = self.place(draft?).await?;
+        let mut change = self.to_write(&order, caller);
+        if let Some(key) = key {
+            rows::insert_key(&mut change, &caller.principal, key, &order);
+        }
+        self.store.commit(change).await.map_err(Error::store("store an order"))?;
+        self.metrics.taken();
+        debug!(order.id = %order.id, "order taken");
+        Ok(order)
     }
 
     /// Prices a draft by the menu that is known here.
@@ -85,12 +88,5 @@ impl Orders {
             outbox::oblige(&mut change, &message, &self.config.outbox);
         }
         change
-    }
-
-    async fn write(&self, order: Order, change: Change) -> Result<Order, Error> {
-        self.store.commit(change).await.map_err(Error::store("store an order"))?;
-        self.metrics.taken();
-        debug!(order.id = %order.id, "order taken");
-        Ok(order)
     }
 }

@@ -21,7 +21,6 @@ pub(crate) struct Draft {
     pub(crate) restaurant_id: RestaurantId,
     pub(crate) lines: Vec<DraftLine>,
     pub(crate) delivery_address: wire::Address,
-    pub(crate) request_id: Option<String>,
     pub(crate) validate_by: Option<Instant>,
 }
 
@@ -41,13 +40,11 @@ impl Draft {
         let restaurant_id = wrong.take(RestaurantId::parse("restaurant_id", &request.restaurant_id));
         let lines = parse_lines(request.lines, &mut wrong);
         let delivery_address = parse_address(request.delivery_address, &mut wrong);
-        let request_id = wrong.take(parse_request_id(request.request_id));
+        wrong.take(check_request_id(&request.request_id));
         let validate_by = wrong.take(parse_validate_by(request.validate_by.as_ref(), now));
-        match (consumer_id, restaurant_id, delivery_address, request_id, validate_by) {
-            (Some(consumer_id), Some(restaurant_id), Some(delivery_address), Some(request_id), Some(validate_by))
-                if wrong.is_empty() =>
-            {
-                Ok(Draft { consumer_id, restaurant_id, lines, delivery_address, request_id, validate_by })
+        match (consumer_id, restaurant_id, delivery_address, validate_by) {
+            (Some(consumer_id), Some(restaurant_id), Some(delivery_address), Some(validate_by)) if wrong.is_empty() => {
+                Ok(Draft { consumer_id, restaurant_id, lines, delivery_address, validate_by })
             }
             _ => Err(wrong),
         }
@@ -100,18 +97,13 @@ fn parse_address(address: Option<wire::Address>, wrong: &mut Violations) -> Opti
     Some(address)
 }
 
-fn parse_request_id(request_id: String) -> Result<Option<String>, Violation> {
-    if request_id.is_empty() {
-        return Ok(None);
-    }
+fn check_request_id(request_id: &str) -> Result<(), Violation> {
     let is_printable = request_id.bytes().all(|byte| (b' '..=b'~').contains(&byte));
     if !is_printable || request_id.len() > REQUEST_ID_CHARS_MAX {
-        return Err(Violation::new(
-            "request_id",
-            format!("must be 1 to {REQUEST_ID_CHARS_MAX} printable ASCII characters"),
-        ));
+        let complaint = format!("must be 1 to {REQUEST_ID_CHARS_MAX} printable ASCII characters");
+        return Err(Violation::new("request_id", complaint));
     }
-    Ok(Some(request_id))
+    Ok(())
 }
 
 fn parse_validate_by(validate_by: Option<&prost_types::Timestamp>, now: Instant) -> Result<Option<Instant>, Violation> {
