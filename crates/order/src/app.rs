@@ -14,6 +14,7 @@ pub(crate) use replies::Replies;
 pub(crate) use upkeep::{expire_orders, forget_keys, observe};
 
 use crate::domain::Order;
+use crate::recent::Recent;
 use crate::replica::Replica;
 use crate::watches::Watches;
 use crate::{Config, Error, Metrics};
@@ -25,6 +26,7 @@ use store::Store;
 pub(crate) struct Orders {
     pub(crate) store: Store,
     pub(crate) replica: Replica,
+    pub(crate) recent: Recent,
     pub(crate) watches: Watches,
     pub(crate) metrics: Metrics,
     pub(crate) config: Config,

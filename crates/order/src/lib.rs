@@ -11,6 +11,7 @@ mod error;
 mod grpc;
 mod messages;
 mod metrics;
+mod recent;
 mod replica;
 mod store;
 mod watches;
@@ -27,6 +28,7 @@ use messaging::Bus;
 use outbox::Consumer;
 use proto::channel;
 use proto::comanda::order::v1::order_service_server::OrderServiceServer;
+use recent::Recent;
 use replica::Replica;
 use tonic::service::Routes;
 use watches::Watches;
@@ -60,7 +62,14 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Rout
     let replies = bus.subscribe(channel::ORDER_REPLIES, REPLIES_CONSUMER).await.map_err(Error::Subscribe)?;
     let replica = Replica::load(store.clone(), events.caught_up()).await?;
     let watches = Watches::new(config.watches_max);
-    let orders = Orders { store: store.clone(), replica: replica.clone(), watches, metrics, config: config.clone() };
+    let orders = Orders {
+        store: store.clone(),
+        replica: replica.clone(),
+        recent: Recent::default(),
+        watches,
+        metrics,
+        config: config.clone(),
+    };
     let drain = tasks.drain_request();
 
     let consumer =

@@ -7,6 +7,7 @@ use proto::OrderId;
 use proto::comanda::order::v1 as wire;
 use proto::time::Instant;
 use std::collections::HashMap;
+use std::sync::Arc;
 use store::{Change, Migration, Row, Statement, Store};
 
 const MIGRATIONS: &[Migration] =
@@ -273,7 +274,7 @@ fn read_order(mut row: Row) -> Result<Order, Error> {
         version: row.take(2).map_err(Error::store(doing))?,
         updated: Instant(row.take(3).map_err(Error::store(doing))?),
         reasons: decode(rejection.as_deref()).ok_or_else(|| corrupt(&text))?,
-        placed: Placed(wire::Order::decode(placed.as_slice()).map_err(|_undecodable| corrupt(&text))?),
+        placed: Placed(Arc::new(wire::Order::decode(placed.as_slice()).map_err(|_undecodable| corrupt(&text))?)),
         id: parse_id(text)?,
     })
 }

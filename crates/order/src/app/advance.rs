@@ -28,21 +28,37 @@ pub(crate) struct Push {
 impl Orders {
     /// Applies an input, and returns the order as it is then. Repeating it changes nothing.
     pub(crate) async fn advance(&self, order_id: OrderId, push: &Push) -> Result<Order, Error> {
+        if let Some(order) = self.recent.get(order_id)
+            && let Ok(transition @ Transition::Move { .. }) = decide(order.state, push.input)
+            && let Some(moved) = self.apply(order, transition, push).await?
+        {
+            return Ok(moved);
+        }
         for _ in 0..OVERTAKEN_MAX {
             let order = self.get(order_id).await?;
             let transition = decide(order.state, push.input)
                 .map_err(|refused| Error::Decided { order_id, state: refused.state.to_wire().as_str_name() })?;
-            let (next, change) = self.consequences(&order, transition, push);
-            if change.is_empty() {
-                return Ok(order);
-            }
-            match self.store.commit(change).await {
-                Ok(_) => return Ok(self.announce(order, next, push.cause)),
-                Err(store::Error::Conflict { .. }) => {}
-                Err(source) => return Err(Error::Store { doing: "change an order", source }),
+            if let Some(moved) = self.apply(order, transition, push).await? {
+                return Ok(moved);
             }
         }
         Err(Error::Overtaken(order_id))
+    }
+
+    /// Commits a transition and all that follows from it; `None` when somebody else was faster.
+    async fn apply(&self, order: Order, transition: Transition, push: &Push) -> Result<Option<Order>, Error> {
+        let (next, change) = self.consequences(&order, transition, push);
+        if change.is_empty() {
+            return Ok(Some(order));
+        }
+        match self.store.commit(change).await {
+            Ok(_) => Ok(Some(self.announce(order, next, push.cause))),
+            Err(store::Error::Conflict { .. }) => {
+                self.recent.forget(order.id);
+                Ok(None)
+            }
+            Err(source) => Err(Error::Store { doing: "change an order", source }),
+        }
     }
 
     fn consequences(&self, order: &Order, transition: Transition, push: &Push) -> (Option<Order>, Change) {
@@ -85,6 +101,7 @@ impl Orders {
             let created = next.id.created_ms().map_or(next.updated, Instant::from_millis);
             self.metrics.decided(next.state, next.updated.since(created));
         }
+        self.recent.note(&next);
         self.watches.tell(&next);
         next
     }

@@ -8,6 +8,7 @@ use crate::store::{self as rows, Key};
 use proto::comanda::order::v1 as wire;
 use proto::time::Instant;
 use proto::{OrderId, Violations};
+use std::sync::Arc;
 use std::time::Duration;
 use store::Change;
 use tracing::debug;
@@ -51,6 +52,7 @@ impl Orders {
             rows::insert_key(&mut change, &caller.principal, key, &order);
         }
         self.store.commit(change).await.map_err(Error::store("store an order"))?;
+        self.recent.note(&order);
         self.metrics.taken();
         debug!(order.id = %order.id, "order taken");
         Ok(order)
@@ -76,7 +78,7 @@ impl Orders {
             validate_by: draft.validate_by.map(Into::into),
             ..wire::Order::default()
         };
-        Ok(Order::place(id, created, Placed(placed)))
+        Ok(Order::place(id, created, Placed(Arc::new(placed))))
     }
 
     /// All that a new order brings about, in one transaction.

@@ -5,6 +5,7 @@ use prost_types::Timestamp;
 use proto::OrderId;
 use proto::comanda::order::v1 as wire;
 use proto::time::Instant;
+use std::sync::Arc;
 
 /// One order as it is now.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,8 +21,8 @@ pub(crate) struct Order {
 }
 
 /// What the client asked for, priced, in the contract's form; its fields that change are left empty.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Placed(pub(crate) wire::Order);
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Placed(pub(crate) Arc<wire::Order>);
 
 impl Order {
     /// A new order.
@@ -43,7 +44,7 @@ impl Order {
             version: self.version,
             rejection: (self.state == State::Rejected).then(|| wire::Rejection { reasons: self.reasons.clone() }),
             update_time: Some(Timestamp::from(self.updated)),
-            ..self.placed.0.clone()
+            ..wire::Order::clone(&self.placed.0)
         }
     }
 }
