@@ -4,6 +4,7 @@
 //! of the `.proto` files stands here as descriptions.
 
 mod comments;
+mod limits;
 mod parameters;
 mod schema;
 

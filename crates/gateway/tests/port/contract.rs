@@ -61,3 +61,17 @@ fn the_contract_has_no_number_that_json_cannot_hold() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_limits_of_fields_are_described() {
+    let openapi = Port::open().await.get("/openapi.json").await.json();
+    let schemas = &openapi["components"]["schemas"];
+
+    let quantity = &schemas["comanda.order.v1.CreateOrderLine"]["properties"]["quantity"];
+    let address_lines = &schemas["comanda.order.v1.Address"]["properties"]["lines"];
+    let order_id = &openapi["paths"]["/v1/orders/{orderId}"]["get"]["parameters"][0]["schema"];
+
+    assert_eq!((&quantity["minimum"], &quantity["maximum"]), (&1.into(), &999.into()));
+    assert_eq!((&address_lines["minItems"], &address_lines["maxItems"]), (&1.into(), &5.into()));
+    assert_eq!(order_id["format"], "uuid");
+}

@@ -1,6 +1,7 @@
 //! JSON schemas of messages and enums, in their proto3 JSON form.
 
 use super::comments::comment;
+use super::limits;
 use crate::text::wrapped;
 use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, Value};
 use serde_json::{Map, Value as Json, json};
@@ -43,7 +44,9 @@ impl Components {
             return json!({"type": "object", "additionalProperties": values});
         }
         let schema = self.kind(&field.kind());
-        if field.is_list() { json!({"type": "array", "items": schema}) } else { schema }
+        let mut schema = if field.is_list() { json!({"type": "array", "items": schema}) } else { schema };
+        limits::add(field, &mut schema);
+        schema
     }
 
     /// The schema of a message: a reference, or the form of a well-known type.
