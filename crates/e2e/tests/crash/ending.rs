@@ -2,7 +2,16 @@
 
 use e2e::{Shop, all, place, verified};
 use serde_json::json;
-use testkit::{Comanda, Process, command_line, eventually};
+use testkit::{Comanda, Http, Process, command_line, eventually};
+
+/// Waits until the one order is stored whose call is still held.
+async fn in_flight(http: &Http) {
+    eventually(e2e::DECIDED_WITHIN, async || {
+        let there = all(http, "/v1/orders", "orders").await.len();
+        if there == 1 { Ok(()) } else { Err("the call is not in flight".to_owned()) }
+    })
+    .await;
+}
 
 #[tokio::test]
 async fn sigterm_ends_the_process_in_order() {
@@ -23,11 +32,7 @@ async fn a_call_in_flight_is_answered_before_the_end() {
     comanda.roles_stop("consumer").await;
     let held = http.post("/v1/orders", &shop.order()).header("prefer", "wait=3").try_send();
     let ending = async {
-        eventually(e2e::DECIDED_WITHIN, async || {
-            let there = all(&http, "/v1/orders", "orders").await.len();
-            if there == 1 { Ok(()) } else { Err("the call is not in flight".to_owned()) }
-        })
-        .await;
+        in_flight(&http).await;
         comanda.ask_to_end();
     };
 
@@ -46,11 +51,7 @@ async fn a_second_signal_does_not_wait_for_what_was_begun() {
     comanda.roles_stop("consumer").await;
     let held = http.post("/v1/orders", &shop.order()).header("prefer", "wait=20").try_send();
     let ending = async {
-        eventually(e2e::DECIDED_WITHIN, async || {
-            let there = all(&http, "/v1/orders", "orders").await.len();
-            if there == 1 { Ok(()) } else { Err("the call is not in flight".to_owned()) }
-        })
-        .await;
+        in_flight(&http).await;
         comanda.ask_to_end();
         let is_ending = || comanda.log().contains("a second signal does not wait");
         eventually(e2e::DECIDED_WITHIN, async || if is_ending() { Ok(()) } else { Err(comanda.log()) }).await;
