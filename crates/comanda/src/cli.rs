@@ -1,5 +1,8 @@
 //! The command line.
 
+pub(crate) mod operator;
+
+use self::operator::{DoctorOptions, OutboxCommand, ParkedCommand};
 use crate::Role;
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
@@ -23,6 +26,16 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Runs every role in this process, on embedded storage and channels.
     Up(UpOptions),
+    /// Runs some roles, against the databases, channels and services of the configuration.
+    Serve {
+        /// The roles: consumer, restaurant, order, relay, gateway.
+        #[arg(id = "role", required = true, value_name = "ROLE")]
+        roles: Vec<Role>,
+        #[command(flatten)]
+        options: UpOptions,
+    },
+    /// Brings the databases of the configured services up to date, and ends.
+    Migrate(UpOptions),
     /// Lists, stops and starts the roles of a running process.
     Roles {
         #[command(subcommand)]
@@ -31,6 +44,18 @@ pub(crate) enum Command {
         #[arg(long, global = true, default_value = "http://127.0.0.1:9090", value_name = "URL")]
         admin: String,
     },
+    /// Lists, redrives and discards messages that could not be handled.
+    Parked {
+        #[command(subcommand)]
+        command: ParkedCommand,
+    },
+    /// Shows, pauses, resumes and replays outboxes.
+    Outbox {
+        #[command(subcommand)]
+        command: OutboxCommand,
+    },
+    /// Names the cause of a backlog, and what helps; exits with 1 if something is wrong.
+    Doctor(DoctorOptions),
     /// Brings data into a running platform.
     Import {
         #[command(subcommand)]

@@ -1,5 +1,13 @@
 //! Where settings come from: a file, then the environment, then flags.
 
+mod bus;
+mod rpc;
+mod stores;
+
+pub use self::bus::{BusConfig, BusKind};
+pub use self::rpc::{RpcConfig, Upstreams};
+pub use self::stores::{StoreKind, Stores};
+
 use crate::cli::UpOptions;
 use crate::{Error, Role};
 use figment::Figment;
@@ -16,7 +24,7 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where operators reach this process. 127.0.0.1:9090: never public.
     pub admin_listen: SocketAddr,
-    /// Where data is kept; one process at a time.
+    /// Where data is kept that is kept in files; one process at a time.
     pub data_dir: PathBuf,
     /// Which roles run.
     pub roles: Vec<Role>,
@@ -24,6 +32,16 @@ pub struct Config {
     pub sample_data: bool,
     /// How long a role may take to finish what it has begun. 10,000: as long as the longest call.
     pub drain_ms: u64,
+    /// Databases.
+    pub stores: Stores,
+    /// Channels.
+    pub bus: BusConfig,
+    /// What this process serves to others.
+    pub rpc: RpcConfig,
+    /// Where the services of other processes are.
+    pub upstreams: Upstreams,
+    /// The relay role.
+    pub relay: outbox::Config,
     /// Log lines.
     pub log: telemetry::log::Config,
     /// The gateway.
@@ -42,9 +60,14 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9090)),
             data_dir: PathBuf::from("data"),
-            roles: Role::ALL.to_vec(),
+            roles: Role::PLATFORM.to_vec(),
             sample_data: false,
             drain_ms: 10_000,
+            stores: Stores::default(),
+            bus: BusConfig::default(),
+            rpc: RpcConfig::default(),
+            upstreams: Upstreams::default(),
+            relay: outbox::Config::default(),
             log: telemetry::log::Config::default(),
             gateway: gateway::Config::default(),
             order: order::Config::default(),
@@ -55,6 +78,24 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Whether anything is kept in files of `data_dir`.
+    pub(crate) fn keeps_files(&self) -> bool {
+        self.stores.kind == StoreKind::Sqlite || self.bus.kind == BusKind::Embedded
+    }
+
+    /// Where data is kept, in words.
+    pub(crate) fn data(&self) -> String {
+        let stores = match self.stores.kind {
+            StoreKind::Sqlite => self.data_dir.display().to_string(),
+            StoreKind::Postgres => "PostgreSQL".to_owned(),
+        };
+        match self.bus.kind {
+            BusKind::Embedded if self.stores.kind == StoreKind::Sqlite => stores,
+            BusKind::Embedded => format!("{stores}, channels in {}", self.data_dir.display()),
+            BusKind::JetStream => format!("{stores}, channels in NATS JetStream"),
+        }
+    }
+
     /// The settings as a file that [`load`] reads.
     pub(crate) fn to_toml(&self) -> Result<String, Error> {
         toml::to_string_pretty(self).map_err(Error::PrintConfig)

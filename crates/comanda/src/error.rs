@@ -50,6 +50,17 @@ pub enum Error {
         #[source]
         source: store::Error,
     },
+    /// `upstreams` names something that is no address.
+    #[error("upstreams.{role} is {address:?}, and must be an address such as http://127.0.0.1:7001")]
+    Upstream {
+        /// The service.
+        role: Role,
+        /// What was given.
+        address: String,
+        /// Why it is none.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The channels cannot be opened.
     #[error("failed to open the channels")]
     Channels(#[source] messaging::Error),

@@ -2,29 +2,43 @@
 
 use crate::sample::Example;
 use std::net::SocketAddr;
-use std::path::Path;
 
-/// Where to go from here, in text.
-pub(crate) fn greeting(
-    public: Option<SocketAddr>,
-    admin: SocketAddr,
-    data_dir: &Path,
-    example: Option<&Example>,
-) -> String {
-    let data_dir = data_dir.display();
-    let Some(public) = public else {
-        return format!("comanda is ready\n  operators      http://{admin}\n  data           {data_dir}");
-    };
-    let next = match example {
+/// Where this process listens.
+pub(crate) struct Addresses {
+    /// For clients, when the gateway runs here.
+    pub(crate) public: Option<SocketAddr>,
+    /// For operators.
+    pub(crate) admin: SocketAddr,
+    /// For other processes of the platform.
+    pub(crate) services: Option<SocketAddr>,
+}
+
+/// Where to go from here, in text. `data` says where data is kept.
+pub(crate) fn greeting(addresses: &Addresses, data: &str, example: Option<&Example>) -> String {
+    let mut lines = vec!["comanda is ready".to_owned()];
+    let mut line = |label: &str, value: String| lines.push(format!("  {label:<15}{value}"));
+    if let Some(public) = addresses.public {
+        line("REST and gRPC", format!("http://{public}"));
+    }
+    line("operators", format!("http://{}", addresses.admin));
+    if let Some(services) = addresses.services {
+        line("services", format!("http://{services}"));
+    }
+    line("data", data.to_owned());
+    if let Some(public) = addresses.public {
+        lines.push(format!("\n{}", next_step(public, example)));
+    }
+    lines.join("\n")
+}
+
+fn next_step(public: SocketAddr, example: Option<&Example>) -> String {
+    match example {
         Some(example) => format!("Place an order and wait for its end:\n  {}", curl(public, example)),
         None => format!(
             "Nothing can be ordered yet. Create a restaurant and a consumer (http://{public}/openapi.json), import a menu \
              (comanda import menu FILE.csv --target http://{public}), or start with --sample-data on an empty data directory."
         ),
-    };
-    format!(
-        "comanda is ready\n  REST and gRPC  http://{public}\n  operators      http://{admin}\n  data           {data_dir}\n\n{next}"
-    )
+    }
 }
 
 fn curl(public: SocketAddr, example: &Example) -> String {

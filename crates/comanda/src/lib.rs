@@ -6,12 +6,16 @@
 mod admin;
 mod cli;
 mod config;
+mod databases;
+mod doctor;
 mod error;
 mod greeting;
+mod migrate;
 mod operate;
 mod readiness;
 mod role;
 mod sample;
+mod services_port;
 mod supervisor;
 mod up;
 mod verify;
@@ -48,7 +52,15 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Error> {
     match cli.command {
         None => up::run(config::load(cli.config.as_deref(), &cli::UpOptions::first_look())?).await,
         Some(Command::Up(options)) => up::run(config::load(cli.config.as_deref(), &options)?).await,
+        Some(Command::Serve { roles, mut options }) => {
+            options.roles = Some(roles);
+            up::run(config::load(cli.config.as_deref(), &options)?).await
+        }
+        Some(Command::Migrate(options)) => migrate::run(&config::load(cli.config.as_deref(), &options)?).await,
         Some(Command::Roles { command, admin }) => operate::roles(command, &admin).await,
+        Some(Command::Parked { command }) => operate::parked::run(command).await,
+        Some(Command::Outbox { command }) => operate::outbox::run(command).await,
+        Some(Command::Doctor(options)) => doctor::run(options).await,
         Some(Command::Import { command }) => operate::import(command).await,
         Some(Command::Verify { options, json }) => {
             verify::run(&config::load(cli.config.as_deref(), &options)?, json).await

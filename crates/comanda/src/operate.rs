@@ -1,5 +1,9 @@
 //! Commands that talk to a running platform.
 
+pub(crate) mod json;
+pub(crate) mod outbox;
+pub(crate) mod parked;
+
 use crate::Error;
 use crate::cli::{ImportCommand, ImportMenu, RolesCommand};
 use import::menu;
@@ -51,7 +55,8 @@ pub(crate) async fn import(command: ImportCommand) -> Result<ExitCode, Error> {
     Ok(if report.bad_lines.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(crate::FAILED) })
 }
 
-async fn connect(address: &str) -> Result<Channel, Error> {
+/// Connects to the operators' port of a process.
+pub(crate) async fn connect(address: &str) -> Result<Channel, Error> {
     let unreachable = |source| Error::Unreachable { address: address.to_owned(), source };
     let endpoint = Endpoint::from_shared(address.to_owned()).map_err(unreachable)?;
     endpoint.connect_timeout(CONNECT_TIMEOUT).timeout(CALL_TIMEOUT).connect().await.map_err(unreachable)

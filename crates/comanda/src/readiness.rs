@@ -19,13 +19,14 @@ pub(crate) fn probe(wiring: Arc<Wiring>) -> ReadinessProbe {
 }
 
 async fn look(wiring: &Wiring) -> Readiness {
-    let mut checks = vec![orders(wiring).await];
-    for role in [Role::Consumer, Role::Restaurant] {
+    let mut checks = Vec::new();
+    checks.extend(orders(wiring).await);
+    for role in [Role::Consumer, Role::Restaurant].into_iter().filter(|role| wiring.knows(*role)) {
         let is_up = wiring.upstream(role).is_some_and(rpc::Upstream::is_up);
         let (status, detail) = if is_up {
             (State::Ready, "runs")
         } else {
-            (State::Degraded, "does not run; orders are accepted and wait for it")
+            (State::Degraded, "does not run, or cannot be reached; orders are accepted and wait for it")
         };
         checks.push(Check { name: role.to_string(), status, detail: detail.to_owned() });
     }
@@ -34,7 +35,20 @@ async fn look(wiring: &Wiring) -> Readiness {
     Readiness { status, checks }
 }
 
-async fn orders(wiring: &Wiring) -> Check {
+/// Whether the Order Service can take orders; `None` in a process that neither runs nor calls it.
+async fn orders(wiring: &Wiring) -> Option<Check> {
+    match wiring.upstream(Role::Order) {
+        Some(_) if wiring.runs(Role::Order) => Some(own_orders(wiring).await),
+        Some(upstream) if wiring.knows(Role::Order) => Some(if upstream.is_up() {
+            Check { name: Role::Order.to_string(), status: State::Ready, detail: "is reached".to_owned() }
+        } else {
+            Check { name: Role::Order.to_string(), status: State::Unavailable, detail: "cannot be reached".to_owned() }
+        }),
+        Some(_) | None => None,
+    }
+}
+
+async fn own_orders(wiring: &Wiring) -> Check {
     let check = |status, detail: String| Check { name: Role::Order.to_string(), status, detail };
     let Some(store) = wiring.order_store() else {
         return check(State::Unavailable, "does not run; start it with `comanda roles start order`".to_owned());

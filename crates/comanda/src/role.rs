@@ -14,13 +14,17 @@ pub enum Role {
     Restaurant,
     /// Takes orders.
     Order,
+    /// Publishes for services, beside the relay that each of them has or instead of it.
+    Relay,
     /// Speaks to clients.
     Gateway,
 }
 
 impl Role {
     /// All of them, in the order in which they are started.
-    pub const ALL: [Role; 4] = [Role::Consumer, Role::Restaurant, Role::Order, Role::Gateway];
+    pub const ALL: [Role; 5] = [Role::Consumer, Role::Restaurant, Role::Order, Role::Relay, Role::Gateway];
+    /// Those that a platform consists of. Services publish by themselves, so a relay of its own is not among them.
+    pub const PLATFORM: [Role; 4] = [Role::Consumer, Role::Restaurant, Role::Order, Role::Gateway];
 
     /// Its name on the command line and in messages.
     #[must_use]
@@ -29,6 +33,7 @@ impl Role {
             Role::Consumer => "consumer",
             Role::Restaurant => "restaurant",
             Role::Order => "order",
+            Role::Relay => "relay",
             Role::Gateway => "gateway",
         }
     }
@@ -47,6 +52,6 @@ impl FromStr for Role {
         Role::ALL
             .into_iter()
             .find(|role| role.name() == name)
-            .ok_or_else(|| format!("there is no role {name}; the roles are consumer, restaurant, order and gateway"))
+            .ok_or_else(|| format!("there is no role {name}; the roles are consumer, restaurant, order, relay and gateway"))
     }
 }

@@ -1,7 +1,8 @@
-//! `comanda up`: every role in one process.
+//! `comanda up` and `comanda serve`: all roles, or some of them, in one process.
 
-use crate::admin::Port;
-use crate::greeting::greeting;
+use crate::admin::{Admin, Port};
+use crate::greeting::{Addresses, greeting};
+use crate::services_port::ServicesPort;
 use crate::supervisor::Supervisor;
 use crate::wire::Wiring;
 use crate::{Config, Error, INTERRUPTED, readiness, sample};
@@ -22,25 +23,16 @@ const ENDING_ROLES: u32 = 5;
 pub(crate) async fn run(config: Config) -> Result<ExitCode, Error> {
     telemetry::log::init(&config.log)?;
     let mut signals = Signals::listen().map_err(Error::Signals)?;
-    let _lock = lock(&config.data_dir)?;
-    let mut registry = Registry::with_prefix("comanda");
-    let gateway_metrics = gateway::Metrics::register(&mut registry);
-    let wiring = Arc::new(Wiring::new(config.clone(), &mut registry).await?);
-    let metrics = exposition(registry);
-    let port = Port::bind(config.admin_listen).await?;
-    let admin = port.address;
-    let (supervisor, control) =
-        Supervisor::start(config.clone(), wiring.clone(), gateway_metrics, metrics.clone()).await?;
-    if config.sample_data {
-        sample::make(&wiring).await?;
-    }
-    let example = sample::example(&wiring).await;
-    println!("{}", greeting(supervisor.address(), admin, &config.data_dir, example.as_ref()));
-
+    let _lock = if config.keeps_files() { Some(lock(&config.data_dir)?) } else { None };
     let mut tasks = Tasks::new();
-    let drain = tasks.drain_request();
-    tasks.spawn("admin", port.serve(control, metrics, readiness::probe(wiring), drain.clone()));
-    tasks.spawn("roles", supervisor.run(drain));
+    // Starting may take as long as a database is away; nothing is begun until then that would have to be finished.
+    tokio::select! {
+        started = start(&config, &mut tasks) => started?,
+        signal = signals.next() => {
+            info!(signal, "ended before it was ready");
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
     info!(signal = signals.next().await, "ending; a second signal does not wait");
     let within = Duration::from_millis(config.drain_ms) * ENDING_ROLES;
     tokio::select! {
@@ -54,6 +46,40 @@ pub(crate) async fn run(config: Config) -> Result<ExitCode, Error> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Starts the roles of this process and its ports, and greets.
+async fn start(config: &Config, tasks: &mut Tasks) -> Result<(), Error> {
+    let mut registry = Registry::with_prefix("comanda");
+    let gateway_metrics = gateway::Metrics::register(&mut registry);
+    let wiring = Arc::new(Wiring::new(config.clone(), &mut registry).await?);
+    let metrics = exposition(registry);
+    let port = Port::bind(config.admin_listen).await?;
+    let services = match config.rpc.listen {
+        Some(address) => Some(ServicesPort::bind(address, &wiring, &config.roles).await?),
+        None => None,
+    };
+    let admin = port.address;
+    let (supervisor, control) =
+        Supervisor::start(config.clone(), wiring.clone(), gateway_metrics, metrics.clone()).await?;
+    if config.sample_data {
+        sample::make(&wiring).await?;
+    }
+    let addresses = Addresses {
+        public: supervisor.address(),
+        admin,
+        services: services.as_ref().map(|services| services.address),
+    };
+    println!("{}", greeting(&addresses, &config.data(), sample::example(&wiring).await.as_ref()));
+
+    let drain = tasks.drain_request();
+    let operators = Admin::new(control, wiring.clone());
+    tasks.spawn("admin", port.serve(operators, metrics, readiness::probe(wiring), drain.clone()));
+    if let Some(services) = services {
+        tasks.spawn("services", services.serve(drain.clone()));
+    }
+    tasks.spawn("roles", supervisor.run(drain));
+    Ok(())
 }
 
 fn exposition(registry: Registry) -> MetricsText {

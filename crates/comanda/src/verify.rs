@@ -3,14 +3,15 @@
 //! It reads beside a running process. What one service knows and another does not yet is in flight and no disagreement; so it reads the
 //! tickets before and after the orders, and judges by whichever must know more.
 
-use crate::{Config, Error, FAILED};
+use crate::config::StoreKind;
+use crate::wire::inspect;
+use crate::{Config, Error, FAILED, Role};
 use order::AuditedOrder;
 use proto::OrderId;
 use proto::comanda::restaurant::v1::ticket::State;
 use restaurant::AuditedTicket;
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 use std::process::ExitCode;
 use store::Store;
 
@@ -42,13 +43,13 @@ struct Ticket {
 
 /// Checks the data directory of the configuration.
 pub(crate) async fn run(config: &Config, as_json: bool) -> Result<ExitCode, Error> {
-    if !config.data_dir.is_dir() {
+    if config.stores.kind == StoreKind::Sqlite && !config.data_dir.is_dir() {
         return Err(Error::Argument(format!(
             "there is no data directory {}; name it with --data-dir",
             config.data_dir.display()
         )));
     }
-    let report = compare(&config.data_dir).await?;
+    let report = compare(config).await?;
     if as_json {
         println!("{}", serde_json::to_string_pretty(&report).map_err(Error::Json)?);
     } else {
@@ -73,9 +74,10 @@ fn print(report: &Report) {
     );
 }
 
-async fn compare(data_dir: &Path) -> Result<Report, Error> {
-    let [consumer, restaurant, order] = ["consumer", "restaurant", "order"].map(|role| inspect(data_dir, role));
-    let (consumer, restaurant, order) = (consumer?, restaurant?, order?);
+async fn compare(config: &Config) -> Result<Report, Error> {
+    let consumer = inspect(config, Role::Consumer).await?;
+    let restaurant = inspect(config, Role::Restaurant).await?;
+    let order = inspect(config, Role::Order).await?;
     let mut disagreements = Vec::new();
     let tickets_before = tickets(restaurant.as_ref()).await?;
     let orders = match &order {
@@ -101,15 +103,6 @@ async fn compare(data_dir: &Path) -> Result<Report, Error> {
         *by_state.entry(order.state).or_default() += 1;
     }
     Ok(Report { orders: orders.len(), tickets: tickets_after.len(), by_state, unpublished_messages, disagreements })
-}
-
-/// Opens a service's file; `None` when the service has never run here.
-fn inspect(data_dir: &Path, role: &'static str) -> Result<Option<Store>, Error> {
-    let path = data_dir.join(format!("{role}.db"));
-    if !path.is_file() {
-        return Ok(None);
-    }
-    Store::inspect_sqlite(&path).map(Some).map_err(|source| Error::Store { role, source })
 }
 
 async fn tickets(store: Option<&Store>) -> Result<Vec<Ticket>, Error> {

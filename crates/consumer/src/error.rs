@@ -43,6 +43,15 @@ pub enum Error {
         #[source]
         source: store::Error,
     },
+    /// Whether a consumer was written is not known.
+    #[error("consumer {consumer_id} may have been saved, or not")]
+    SaveUnknown {
+        /// Which one.
+        consumer_id: ConsumerId,
+        /// Why.
+        #[source]
+        source: store::Error,
+    },
 }
 
 impl Error {
@@ -53,7 +62,7 @@ impl Error {
             Error::Migrate(source) | Error::List(source) | Error::Load { source, .. } | Error::Save { source, .. } => {
                 source.is_transient()
             }
-            Error::Overtaken(_) => true,
+            Error::Overtaken(_) | Error::SaveUnknown { .. } => true,
             Error::Subscribe(_) | Error::Invalid(_) | Error::Unknown(_) => false,
         }
     }
@@ -63,7 +72,12 @@ impl Error {
     pub fn is_fault(&self) -> bool {
         match self {
             Error::Invalid(_) | Error::Unknown(_) | Error::Overtaken(_) => false,
-            Error::Migrate(_) | Error::Subscribe(_) | Error::Load { .. } | Error::List(_) | Error::Save { .. } => true,
+            Error::Migrate(_)
+            | Error::Subscribe(_)
+            | Error::Load { .. }
+            | Error::List(_)
+            | Error::Save { .. }
+            | Error::SaveUnknown { .. } => true,
         }
     }
 }
@@ -84,6 +98,10 @@ impl From<Error> for Status {
             Error::Overtaken(_) => {
                 let text = "the consumer is being changed by others at the same time; repeat the call";
                 refusal::retry_later(Code::Aborted, text, "OVERTAKEN")
+            }
+            Error::SaveUnknown { .. } => {
+                let text = "the consumer may have been saved or not; look whether it was before you repeat the call";
+                refusal::retry_later(Code::Unavailable, text, "OUTCOME_UNKNOWN")
             }
             Error::Migrate(_) | Error::Subscribe(_) | Error::Load { .. } | Error::List(_) | Error::Save { .. } => {
                 match is_transient {
@@ -140,6 +158,13 @@ mod tests {
 
         check(load(broken), Code::Internal, "it has been logged");
         check(load(store::Error::Column { column: 1, expected: "text" }), Code::Internal, "it has been logged");
+    }
+
+    #[test]
+    fn who_does_not_know_says_so() {
+        let unknown = Error::SaveUnknown { consumer_id: ConsumerId::generate(), source: store::Error::Closed };
+
+        check(unknown, Code::Unavailable, "may have been saved or not");
     }
 
     #[test]

@@ -7,8 +7,12 @@ use proto::time::Instant;
 use proto::{Amount, ConsumerId, money};
 use store::{Change, Migration, Row, Statement, Store};
 
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "consumers", sql: include_str!("migrations/0001_consumers.sql") }];
+const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    name: "consumers",
+    sqlite: include_str!("migrations/0001_consumers.sql"),
+    postgres: Some(include_str!("migrations/0001_consumers.postgres.sql")),
+}];
 
 /// Sorts after every id, which has 16 bytes.
 const AFTER_ALL_IDS: [u8; 17] = [0xff; 17];
@@ -50,7 +54,7 @@ pub(crate) fn insert(change: &mut Change, consumer: &Consumer) {
 /// Adds to a change that a consumer has become `consumer`, provided that its version was the one before.
 pub(crate) fn update(change: &mut Change, consumer: &Consumer) {
     let sql = "UPDATE consumer SET version = ?2, name = ?3, state = ?4, order_limit_minor = ?5,
-        order_limit_currency = ?6, update_us = ?7 WHERE consumer_id = ?1 AND version = ?2 - 1";
+        order_limit_currency = ?6, update_us = ?7 WHERE consumer_id = ?1 AND version + 1 = ?2";
     change.push(bind(Statement::new(sql), consumer).expecting(1, "the consumer is as it was read"));
 }
 
@@ -76,7 +80,7 @@ fn read(mut row: Row) -> Result<Consumer, store::Error> {
         id: ConsumerId::from_slice(&id).ok_or(not(0, "16 bytes"))?,
         version: row.take(1)?,
         profile: Profile {
-            name: Name::parse("name", &name).map_err(|_| not(2, "a name"))?,
+            name: Name::stored(name),
             state: state_of(&state).ok_or(not(3, "a state"))?,
             order_limit: read_limit(row.take(4)?, row.take(5)?).map_err(|_| not(5, "a currency"))?,
         },

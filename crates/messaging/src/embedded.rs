@@ -10,7 +10,7 @@ mod subscription;
 
 pub use subscription::{Delivery, Subscription};
 
-use crate::{Channel, Error, Message};
+use crate::{Channel, Error, Incarnation, Message};
 use cursor::Cursor;
 use log::Log;
 use std::collections::HashMap;
@@ -52,11 +52,30 @@ impl Embedded {
     }
 
     pub(crate) async fn subscribe(&self, channel: &str, consumer: &str) -> Result<Subscription, Error> {
+        Subscription::start(self.log.clone(), self.cursor(channel, consumer)?.clone()).await
+    }
+
+    pub(crate) async fn incarnation(&self, channel: &str) -> Result<Option<Incarnation>, Error> {
+        self.log.incarnation(channel).await
+    }
+
+    pub(crate) async fn rewind(&self, channel: &str, consumer: &str) -> Result<(), Error> {
+        let cursor = self.cursor(channel, consumer)?;
+        self.log.reset_floor(cursor.channel(), cursor.consumer()).await?;
+        cursor.rewind();
+        Ok(())
+    }
+
+    pub(crate) async fn backlog(&self, channel: &str, consumer: &str) -> Result<u64, Error> {
+        let cursor = self.cursor(channel, consumer)?;
+        let (held, read_to) = cursor.held();
+        Ok(held + self.log.count_after(cursor.channel(), read_to).await?)
+    }
+
+    fn cursor(&self, channel: &str, consumer: &str) -> Result<&Arc<Cursor>, Error> {
         let found = self.cursors.iter().find(|((of, name), _)| *of == channel && *name == consumer);
-        let Some((_, cursor)) = found else {
-            return Err(Error::UnknownConsumer { channel: channel.to_owned(), consumer: consumer.to_owned() });
-        };
-        Subscription::start(self.log.clone(), cursor.clone()).await
+        let unknown = || Error::UnknownConsumer { channel: channel.to_owned(), consumer: consumer.to_owned() };
+        found.map(|(_, cursor)| cursor).ok_or_else(unknown)
     }
 
     pub(crate) fn durability(&self) -> String {

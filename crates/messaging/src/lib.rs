@@ -6,10 +6,12 @@
 
 pub mod embedded;
 mod error;
+pub mod jetstream;
 mod message;
 
 pub use embedded::Embedded;
-pub use error::Error;
+pub use error::{Error, Source};
+pub use jetstream::{JetStream, JetStreamConfig, JetStreamTls};
 pub use message::{Message, MessageId};
 
 use std::sync::Arc;
@@ -33,6 +35,18 @@ pub enum Keeps {
     UntilAcknowledged,
     /// The newest message of each key, for ever, so that a new consumer learns all that is current.
     LastOfEachKey,
+    /// A message for clients outside of this system, for as long as the bus keeps messages at all. A bus that nobody outside can
+    /// subscribe to keeps it for the named consumers only.
+    ForSubscribers,
+}
+
+/// The life of what keeps a channel's messages. A broker that lost it begins another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Incarnation {
+    /// When it began, in microseconds since 1970.
+    pub created_us: i64,
+    /// The number of the newest message that it ever kept. In one life it never goes back.
+    pub last_sequence: u64,
 }
 
 /// Carries messages. Clones are the same bus.
@@ -40,6 +54,8 @@ pub enum Keeps {
 pub enum Bus {
     /// A durable log inside this process.
     Embedded(Embedded),
+    /// NATS JetStream.
+    JetStream(JetStream),
 }
 
 impl Bus {
@@ -52,6 +68,7 @@ impl Bus {
     pub async fn publish(&self, messages: &[Message]) -> Result<(), Error> {
         match self {
             Bus::Embedded(bus) => bus.publish(messages).await,
+            Bus::JetStream(bus) => bus.publish(messages).await,
         }
     }
 
@@ -62,6 +79,49 @@ impl Bus {
     pub async fn subscribe(&self, channel: &str, consumer: &str) -> Result<Subscription, Error> {
         match self {
             Bus::Embedded(bus) => bus.subscribe(channel, consumer).await.map(Subscription::Embedded),
+            Bus::JetStream(bus) => bus.subscribe(channel, consumer).await.map(Subscription::JetStream),
+        }
+    }
+
+    /// Which life the channel's storage is in, and how far; `None` if nothing was published yet, or all of it was lost.
+    ///
+    /// # Errors
+    /// When there is no such channel, or the bus cannot be asked now.
+    pub async fn incarnation(&self, channel: &str) -> Result<Option<Incarnation>, Error> {
+        match self {
+            Bus::Embedded(bus) => bus.incarnation(channel).await,
+            Bus::JetStream(bus) => bus.incarnation(channel).await,
+        }
+    }
+
+    /// Makes everything that is kept come to the consumer again, in order, whether or not it is subscribed; so a replica is built anew.
+    ///
+    /// # Errors
+    /// When there is no such channel or consumer, or the bus cannot be asked now.
+    pub async fn rewind(&self, channel: &str, consumer: &str) -> Result<(), Error> {
+        match self {
+            Bus::Embedded(bus) => bus.rewind(channel, consumer).await,
+            Bus::JetStream(bus) => bus.rewind(channel, consumer).await,
+        }
+    }
+
+    /// How many messages are kept for the consumer that it has not acknowledged.
+    ///
+    /// # Errors
+    /// When there is no such channel or consumer, or the bus cannot be asked now.
+    pub async fn backlog(&self, channel: &str, consumer: &str) -> Result<u64, Error> {
+        match self {
+            Bus::Embedded(bus) => bus.backlog(channel, consumer).await,
+            Bus::JetStream(bus) => bus.backlog(channel, consumer).await,
+        }
+    }
+
+    /// Whether the bus can be reached now.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        match self {
+            Bus::Embedded(_) => true,
+            Bus::JetStream(bus) => bus.is_connected(),
         }
     }
 
@@ -70,6 +130,7 @@ impl Bus {
     pub fn durability(&self) -> String {
         match self {
             Bus::Embedded(bus) => bus.durability(),
+            Bus::JetStream(bus) => bus.durability(),
         }
     }
 }
@@ -79,6 +140,8 @@ impl Bus {
 pub enum Subscription {
     /// Of the embedded bus.
     Embedded(embedded::Subscription),
+    /// Of JetStream.
+    JetStream(jetstream::Subscription),
 }
 
 impl Subscription {
@@ -89,6 +152,7 @@ impl Subscription {
     pub async fn next(&mut self) -> Result<Delivery, Error> {
         match self {
             Subscription::Embedded(subscription) => subscription.next().await.map(Delivery::Embedded),
+            Subscription::JetStream(subscription) => Ok(Delivery::JetStream(subscription.next().await)),
         }
     }
 
@@ -97,6 +161,7 @@ impl Subscription {
     pub fn caught_up(&self) -> watch::Receiver<bool> {
         match self {
             Subscription::Embedded(subscription) => subscription.caught_up(),
+            Subscription::JetStream(subscription) => subscription.caught_up(),
         }
     }
 }
@@ -106,6 +171,8 @@ impl Subscription {
 pub enum Delivery {
     /// From the embedded bus.
     Embedded(embedded::Delivery),
+    /// From JetStream.
+    JetStream(jetstream::Delivery),
 }
 
 impl Delivery {
@@ -114,6 +181,7 @@ impl Delivery {
     pub fn message(&self) -> &Arc<Message> {
         match self {
             Delivery::Embedded(delivery) => delivery.message(),
+            Delivery::JetStream(delivery) => delivery.message(),
         }
     }
 
@@ -121,6 +189,7 @@ impl Delivery {
     pub fn acknowledge(self) {
         match self {
             Delivery::Embedded(delivery) => delivery.acknowledge(),
+            Delivery::JetStream(delivery) => delivery.acknowledge(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What travels: headers and a payload.
 
+use sha2::{Digest, Sha256};
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
@@ -19,6 +20,21 @@ impl MessageId {
     #[must_use]
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
         Uuid::from_slice(bytes).ok().map(MessageId)
+    }
+
+    /// Reads an id as it is displayed; `None` when it is none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Uuid::try_parse(text).ok().map(MessageId)
+    }
+
+    /// The same id for the same text: for a message that came without one.
+    pub(crate) fn derived(text: &str) -> Self {
+        let digest = Sha256::digest(text.as_bytes());
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        // RFC 9562 5.8: a UUID whose bits are the maker's own.
+        MessageId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
     }
 
     /// The 16 bytes to keep in a database.

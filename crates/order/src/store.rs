@@ -11,7 +11,7 @@ use std::sync::Arc;
 use store::{Change, Migration, Row, Statement, Store};
 
 const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "orders", sql: include_str!("migrations/0001_orders.sql") }];
+    &[Migration { version: 1, name: "orders", sqlite: include_str!("migrations/0001_orders.sql"), postgres: None }];
 
 /// The last number of an undecided state; the SQL of this module relies on it.
 const UNDECIDED_MAX: i64 = wire::order::State::Validated as i64;

@@ -2,6 +2,9 @@
 
 use store::{Change, Error, Row, Statement, Store};
 
+/// More than a page of any database.
+const PROBE_BYTES: usize = 16 * 1024;
+
 /// The state of one service's outbox, obligations, inbox and parking, as of one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Audit {
@@ -36,8 +39,14 @@ pub async fn audit(store: &Store) -> Result<Audit, Error> {
     let queries = vec![
         Statement::new("SELECT effect_id, key FROM obligation"),
         Statement::new("SELECT effect_id, reply_kind FROM inbox"),
+        // Reads everything, unlike the metrics: an audit must be exact.
         Statement::new(
             "SELECT count(*) FROM outbox WHERE position > (SELECT position FROM outbox_cursor WHERE lane = 0)",
+        )
+        .on_postgres(
+            "SELECT count(*) FROM outbox o, outbox_cursor c
+             WHERE c.lane = 0 AND NOT pg_visible_in_snapshot(o.xid, c.from_snapshot::pg_snapshot)
+             AND (c.to_snapshot IS NULL OR o.position > c.position OR NOT pg_visible_in_snapshot(o.xid, c.to_snapshot::pg_snapshot))",
         ),
         Statement::new("SELECT consumer, key, kind, why FROM parked ORDER BY number"),
     ];
@@ -58,10 +67,11 @@ pub async fn audit(store: &Store) -> Result<Audit, Error> {
 /// When the store cannot be written: the disk is full, or the file is locked.
 pub async fn probe(store: &Store) -> Result<(), Error> {
     let mut change = Change::new();
-    change.push(Statement::new(
+    let insert = Statement::new(
         "INSERT INTO inbox (effect_id, reply_effect_id, reply_channel, reply_key, reply_kind, reply_payload, handled_us)
-         VALUES ('probe', '', '', '', '', zeroblob(16384), 0)",
-    ));
+         VALUES ('probe', '', '', '', '', ?1, 0)",
+    );
+    change.push(insert.bind(vec![0; PROBE_BYTES]));
     change.push(Statement::new("DELETE FROM inbox WHERE effect_id = 'probe'"));
     store.commit(change).await.map(|_| ())
 }

@@ -4,11 +4,25 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::time::Duration;
 
+/// Who moves messages from the outbox to the bus.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Publisher {
+    /// This process reads the outbox, woken by its own commits and now and then by itself.
+    #[default]
+    Polling,
+    /// Another process does, in the role `relay`.
+    None,
+}
+
 /// Times are in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// How long the relay sleeps when nothing wakes it. 1,000: commits of this process wake it at once; this is for all others.
+    /// Who publishes. `polling`: works with every database and needs no other process.
+    pub publisher: Publisher,
+    /// How long the relay sleeps at most when nothing wakes it. 1,000: commits of this process wake it at once; this is for all others,
+    /// and while they keep coming it looks within milliseconds.
     #[serde(deserialize_with = "positive")]
     pub poll_ms: u64,
     /// When a command is sent again for the first time. 5,000: many times what a healthy service takes to reply.
@@ -16,7 +30,8 @@ pub struct Config {
     pub resend_first_ms: u64,
     /// The longest pause between two attempts; the pause doubles until then. 3,600,000: two days of silence cost about 60 attempts.
     pub resend_max_ms: u64,
-    /// Commands sent again per second at most. 200: far below what a service handles, so a long outage does not end in a storm.
+    /// Commands sent again per second at most. 1,000: the 10,000 commands that a lost stream held are on their way again within 10 s, and
+    /// a service that comes back after an outage, which handles some thousands per second, has most of its time for what is new.
     #[serde(deserialize_with = "positive")]
     pub resend_per_second: u32,
     /// How long a consumer remembers what it replied. 604,800,000 (7 days): longer than any message is on its way.
@@ -29,10 +44,11 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Config {
+            publisher: Publisher::Polling,
             poll_ms: 1_000,
             resend_first_ms: 5_000,
             resend_max_ms: 3_600_000,
-            resend_per_second: 200,
+            resend_per_second: 1_000,
             inbox_kept_ms: 604_800_000,
             handled_at_once: 256,
         }
@@ -88,6 +104,13 @@ mod tests {
 
             assert!(error.to_string().contains("must be at least 1"), "{error}");
         }
+    }
+
+    #[test]
+    fn the_publisher_is_named_in_lower_case() {
+        let config: Config = serde_json::from_str(r#"{"publisher": "none"}"#).unwrap();
+
+        assert_eq!(config, Config { publisher: Publisher::None, ..Config::default() });
     }
 
     #[test]

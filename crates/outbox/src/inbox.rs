@@ -19,6 +19,9 @@ const CLEANING_PERIOD: Duration = Duration::from_secs(60);
 /// Replies dropped in one transaction.
 const CLEANED_AT_ONCE: i64 = 5_000;
 
+/// What the effect id of a reply adds to that of its command.
+pub(crate) const REPLY: &str = ":reply";
+
 /// What a command brings about.
 #[derive(Debug)]
 pub struct Response {
@@ -72,15 +75,22 @@ impl<R: Respond> Inbox<R> {
         for _ in 0..OVERTAKEN_MAX {
             let Response { mut reply, mut change } = match self.responder.respond(command).await {
                 Ok(response) => response,
+                Err(outcome @ Outcome::Poison { .. }) => {
+                    // What it has already done may be what makes it impossible now.
+                    let Some(reply) = self.known_reply(command).await? else { return Ok(outcome) };
+                    self.repeat(&reply).await?;
+                    return Ok(Outcome::Done);
+                }
                 Err(outcome) => return Ok(outcome),
             };
             reply = reply.caused_by(command);
-            reply.effect_id = format!("{}:reply", command.effect_id);
+            reply.effect_id = format!("{}{REPLY}", command.effect_id);
             remember(&mut change, command, &reply);
             crate::append(&mut change, &reply);
             match self.store.commit(change).await {
                 Ok(_) => return Ok(Outcome::Done),
                 Err(Error::Conflict { .. }) => {}
+                // Also when the outcome of the commit is not known: the command comes again, and the row in the inbox decides.
                 Err(error) => return Err(error),
             }
             if let Some(reply) = self.known_reply(command).await? {
@@ -136,9 +146,12 @@ async fn drop_old_replies(store: &Store, config: &Config, drain: &Drain) -> Resu
     let before_us = rows::now_us().saturating_sub(rows::micros(kept));
     while !drain.is_requested() {
         let mut change = Change::new();
-        let sql =
+        let sqlite =
             "DELETE FROM inbox WHERE rowid IN (SELECT rowid FROM inbox ORDER BY rowid LIMIT ?1) AND handled_us < ?2";
-        change.push(Statement::new(sql).bind(CLEANED_AT_ONCE).bind(before_us));
+        // An array, since PostgreSQL reads the whole table for `ctid IN (SELECT ..)`.
+        let postgres = "DELETE FROM inbox WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM inbox WHERE handled_us < ?2 ORDER BY handled_us LIMIT ?1))";
+        change.push(Statement::new(sqlite).on_postgres(postgres).bind(CLEANED_AT_ONCE).bind(before_us));
         if store.commit(change).await?.rows == [0] {
             break;
         }

@@ -1,18 +1,24 @@
 //! What can be seen of an outbox.
 
+use crate::outcome::chain;
 use crate::rows;
+use crate::waiting::{Waiting, waiting};
 use lifecycle::{Drain, Rhythm};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use store::{Error, Statement, Store};
+use tokio::time::Instant;
 use tracing::warn;
 
 /// How often the tables are measured.
 const PERIOD: Duration = Duration::from_secs(5);
+/// Obligations that are counted; beyond, this many are shown. 1,000,000 in the index take some 100 ms.
+const COUNTED_MAX: i64 = 1_000_000;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByChannel {
@@ -27,9 +33,16 @@ pub struct Metrics {
     handled: Counter,
     retried: Counter,
     parked: Counter,
+    redriven: Counter,
+    parked_keys: Gauge,
     depth: Family<ByChannel, Gauge>,
     oldest: Family<ByChannel, Gauge>,
+    holds: Gauge,
+    epoch: Gauge,
+    publish_failed: Counter,
     obligations: Gauge,
+    overdue: Gauge,
+    refused: Arc<Mutex<Option<(String, Instant)>>>,
 }
 
 impl Metrics {
@@ -50,15 +63,58 @@ impl Metrics {
             metrics.retried.clone(),
         );
         registry.register("inbox_parked", "Messages parked", metrics.parked.clone());
+        registry.register("inbox_redriven", "Parked messages handled after all", metrics.redriven.clone());
+        registry.register("inbox_parked_keys", "Keys that are parked now", metrics.parked_keys.clone());
         registry.register("outbox_depth", "Messages that are not published yet", metrics.depth.clone());
         let age = "Age of the oldest message that is not published yet, from the table itself";
         registry.register_with_unit("outbox_oldest_unpublished", age, Unit::Seconds, metrics.oldest.clone());
+        registry.register("outbox_lease_held", "1 while the relay of this process publishes", metrics.holds.clone());
+        registry.register("outbox_epoch", "How often the lane had changed hands when this process took it", metrics.epoch.clone());
+        registry.register("outbox_publish_failed", "Publishes that the bus refused in part or whole", metrics.publish_failed.clone());
         registry.register("outbox_obligations", "Commands that wait for a reply", metrics.obligations.clone());
+        registry.register("outbox_obligations_overdue", "Commands whose reply is late", metrics.overdue.clone());
         metrics
     }
 
     pub(crate) fn published(&self, messages: usize) {
         self.published.inc_by(messages as u64);
+        if messages > 0 {
+            *self.trouble() = None;
+        }
+    }
+
+    /// Notes that the relay holds the lane under an epoch, or no longer.
+    pub(crate) fn holds(&self, epoch: Option<i64>) {
+        self.holds.set(epoch.is_some().into());
+        if let Some(epoch) = epoch {
+            self.epoch.set(epoch);
+        }
+    }
+
+    /// How often the bus refused what the relay published, in part or whole.
+    #[must_use]
+    pub fn publish_failures(&self) -> u64 {
+        self.publish_failed.get()
+    }
+
+    pub(crate) fn publish_failed(&self) {
+        self.publish_failed.inc();
+    }
+
+    /// Notes why the bus refused to publish; forgotten when it publishes something again.
+    pub(crate) fn publish_refused(&self, error: &messaging::Error) {
+        let mut trouble = self.trouble();
+        let since = trouble.as_ref().map_or_else(Instant::now, |(_, since)| *since);
+        *trouble = Some((chain(error), since));
+    }
+
+    /// Why the bus refuses to publish, and for how long it has; `None` if it publishes.
+    pub(crate) fn refused(&self) -> Option<(String, Duration)> {
+        self.trouble().as_ref().map(|(why, since)| (why.clone(), since.elapsed()))
+    }
+
+    fn trouble(&self) -> MutexGuard<'_, Option<(String, Instant)>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn sent_again(&self, commands: usize) {
@@ -77,20 +133,29 @@ impl Metrics {
         self.parked.inc();
     }
 
+    pub(crate) fn redriven(&self) {
+        self.redriven.inc();
+    }
+
     async fn measure(&self, store: &Store) -> Result<(), Error> {
-        let by_channel = Statement::new("SELECT channel, count(*), min(created_us) FROM outbox GROUP BY channel");
-        let obligations = Statement::new("SELECT count(*) FROM obligation");
-        let now_us = rows::now_us();
-        let mut results = store.snapshot(vec![by_channel, obligations]).await?;
-        if let Some(row) = results.pop().unwrap_or_default().first_mut() {
-            self.obligations.set(row.take(0)?);
+        let waiting = waiting(store).await?;
+        let count = |sql, now_us| Statement::new(sql).bind(now_us).bind(COUNTED_MAX);
+        let all = "SELECT count(*) FROM (SELECT 1 FROM obligation WHERE due_us <> ?1 LIMIT ?2) AS counted";
+        let overdue = "SELECT count(*) FROM (SELECT 1 FROM obligation WHERE due_us <= ?1 LIMIT ?2) AS counted";
+        let parked = "SELECT count(*) FROM (SELECT 1 FROM parked_key WHERE parked_us <> ?1 LIMIT ?2) AS counted";
+        let counts = vec![count(all, -1), count(overdue, rows::now_us()), count(parked, -1)];
+        let mut results = store.snapshot(counts).await?.into_iter();
+        for gauge in [&self.obligations, &self.overdue, &self.parked_keys] {
+            if let Some(row) = results.next().unwrap_or_default().first_mut() {
+                gauge.set(row.take(0)?);
+            }
         }
         self.depth.clear();
         self.oldest.clear();
-        for mut row in results.pop().unwrap_or_default() {
-            let label = ByChannel { channel: row.take(0)? };
-            self.depth.get_or_create(&label).set(row.take(1)?);
-            self.oldest.get_or_create(&label).set((now_us - row.take::<i64>(2)?).max(0) / 1_000_000);
+        for Waiting { channel, messages, oldest } in waiting {
+            let label = ByChannel { channel };
+            self.depth.get_or_create(&label).set(messages);
+            self.oldest.get_or_create(&label).set(i64::try_from(oldest.as_secs()).unwrap_or(i64::MAX));
         }
         Ok(())
     }

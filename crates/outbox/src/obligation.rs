@@ -10,8 +10,8 @@ pub fn oblige(change: &mut Change, command: &Message, config: &Config) {
     crate::append(change, command);
     let due_us = command.created_us.saturating_add(rows::micros(config.resend_after(1, noise(command))));
     let sql = "INSERT INTO obligation
-        (effect_id, key, channel, kind, traceparent, payload, message_id, since_us, due_us, attempt)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 1)";
+        (effect_id, key, channel, kind, traceparent, payload, message_id, since_us, due_us, attempt, sent_us)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 1, ?8)";
     change.push(
         Statement::new(sql)
             .bind(command.effect_id.as_str())

@@ -1,42 +1,49 @@
 //! Moves messages from the outbox to the bus: the polling publisher.
 //!
-//! It publishes in the order of positions, a batch at a time, and goes on only when the bus has all of a batch, so the order of a key
-//! survives every retry. Its place is one row, written lazily and only by the holder of the newest epoch: what was published since the
-//! last write is published again after a crash, and a relay that was replaced changes nothing.
+//! One relay at a time holds the lane. It publishes page by page in the order of the journal and goes on only when the bus has all of a
+//! page, so the order of a key survives every retry. While a page is published the next one of the same batch is read. Where it stands
+//! is written lazily: what was published since the last write is published again after a crash.
 
-use crate::{Config, Metrics, rows};
+use crate::config::Publisher;
+use crate::journal::{self, Page, Read};
+use crate::lease::{self, Error, Lease};
+use crate::{Config, Metrics};
 use lifecycle::Drain;
-use messaging::{Bus, Message};
+use messaging::Bus;
+use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
-use store::{Change, Statement, Store};
+use store::{Dialect, Store};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{info, warn};
 
-/// Messages published at once: 256 x ~1 KiB = 256 KiB in memory.
-const BATCH_MAX: usize = 256;
-/// How long the place may stay unwritten; what is published in this time is published again after a crash.
-const PLACE_UNWRITTEN_MAX: Duration = Duration::from_millis(100);
-/// Published rows that may stay in the table unwritten: bounds the rows of one delete.
-const PLACE_UNWRITTEN_ROWS_MAX: i64 = 1024;
 /// The pause after a failure, doubled up to the limit.
 const BACKOFF: std::ops::RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(2);
+/// The first pause after something was found, doubled up to `poll_ms`. With 2 ms a stream of 100 messages per second is met without
+/// waiting, and a quiet outbox costs ten queries until it is left alone.
+const POLL_FIRST: Duration = Duration::from_millis(2);
+/// How often a paused relay looks whether it may go on.
+const PAUSED_POLL: Duration = Duration::from_millis(500);
 
-/// Why the relay had to start over.
-#[derive(Debug, thiserror::Error)]
-enum Error {
-    #[error("failed to read or write the outbox")]
-    Store(#[from] store::Error),
-    #[error("failed to publish")]
-    Bus(#[from] messaging::Error),
-}
-
-/// Runs the relay of one store until it is asked to drain. A fault is logged and tried again.
+/// Runs the relay of one store until it is asked to drain. A fault is logged and tried again. With [`Publisher::None`] it only waits for
+/// the drain.
+///
+/// Any number of relays may run on one store, in any number of processes: one publishes, and when it dies another one takes over within
+/// 3 s.
 pub async fn relay(store: Store, bus: Bus, config: Config, metrics: Metrics, drain: Drain) {
+    if config.publisher == Publisher::None {
+        drain.requested().await;
+        return;
+    }
+    let owner = lease::owner();
+    let relay = Relay { store, bus, config, metrics, drain };
     let mut pause = *BACKOFF.start();
-    while !drain.is_requested() {
+    while !relay.drain.is_requested() {
         let started = Instant::now();
-        match run(&store, &bus, &config, &metrics, &drain).await {
+        match relay.run(&owner).await {
             Ok(()) => return,
+            Err(Error::Lost) => info!("relay lost the lane"),
             Err(error) => warn!(error = &error as &dyn std::error::Error, "relay interrupted"),
         }
         if started.elapsed() > *BACKOFF.end() {
@@ -44,102 +51,182 @@ pub async fn relay(store: Store, bus: Bus, config: Config, metrics: Metrics, dra
         }
         tokio::select! {
             () = sleep(pause) => pause = (pause * 2).min(*BACKOFF.end()),
-            () = drain.requested() => {}
+            () = relay.drain.requested() => {}
         }
     }
 }
 
-async fn run(store: &Store, bus: &Bus, config: &Config, metrics: &Metrics, drain: &Drain) -> Result<(), Error> {
-    let mut place = Place::take(store).await?;
-    let mut woken = store.woken();
-    let poll = Duration::from_millis(config.poll_ms);
-    loop {
-        woken.mark_unchanged();
-        let (last, batch) = read_after(store, place.position).await?;
-        if batch.is_empty() {
-            if drain.is_requested() {
-                place.write(store).await?;
-                return Ok(());
+struct Relay {
+    store: Store,
+    bus: Bus,
+    config: Config,
+    metrics: Metrics,
+    drain: Drain,
+}
+
+impl Relay {
+    /// Takes the lane as soon as it is free and publishes until the drain, or until a fault of the store or the loss of the lane.
+    async fn run(&self, owner: &str) -> Result<(), Error> {
+        let Some(mut lease) = self.compete(owner).await? else { return Ok(()) };
+        self.metrics.holds(Some(lease.epoch()));
+        let result = self.hold(&mut lease).await;
+        self.metrics.holds(None);
+        if !matches!(result, Err(Error::Lost | Error::Store(_))) {
+            lease.release().await?;
+        }
+        result
+    }
+
+    /// Waits for the lane; `None` when the drain is requested first.
+    async fn compete(&self, owner: &str) -> Result<Option<Lease>, Error> {
+        loop {
+            if self.drain.is_requested() {
+                return Ok(None);
             }
+            match Lease::take(&self.store, owner).await? {
+                Ok(lease) => return Ok(Some(lease)),
+                Err(ask_again_after) => tokio::select! {
+                    () = sleep(ask_again_after) => {}
+                    () = self.drain.requested() => {}
+                },
+            }
+        }
+    }
+
+    async fn hold(&self, lease: &mut Lease) -> Result<(), Error> {
+        let mut woken = self.store.woken();
+        let mut pause = self.first_pause();
+        let mut ahead = None;
+        loop {
+            woken.mark_unchanged();
+            let read = match ahead.take() {
+                Some(read) => read,
+                None => journal::read(&self.store, lease.epoch(), lease.cursor()).await?,
+            };
+            match read {
+                Read::Lost => return Err(Error::Lost),
+                Read::Page(page) if !page.messages.is_empty() => {
+                    ahead = self.publish(lease, page).await?;
+                    pause = self.first_pause();
+                }
+                Read::Page(_) | Read::Paused if self.drain.is_requested() => return Ok(()),
+                Read::Page(page) => {
+                    lease.saw_nothing(&page);
+                    self.wait(lease, &mut woken, pause).await?;
+                    pause = (pause * 2).min(self.poll());
+                }
+                Read::Paused => self.wait(lease, &mut woken, PAUSED_POLL).await?,
+            }
+        }
+    }
+
+    /// Waits until there may be something to read, and keeps the lane meanwhile.
+    async fn wait(&self, lease: &mut Lease, woken: &mut watch::Receiver<u64>, pause: Duration) -> Result<(), Error> {
+        let until = Instant::now() + pause;
+        loop {
             tokio::select! {
-                changed = woken.changed() => changed.map_err(|_closed| store::Error::Closed)?,
-                () = sleep_until(place.write_at()) => place.write(store).await?,
-                () = sleep(poll) => {}
-                () = drain.requested() => {}
+                biased;
+                () = sleep_until(lease.due_at()) => lease.keep().await?,
+                changed = woken.changed() => return changed.map_err(|_closed| Error::Store(store::Error::Closed)),
+                () = self.drain.requested() => return Ok(()),
+                () = sleep_until(until) => return Ok(()),
             }
-            continue;
         }
-        bus.publish(&batch).await?;
-        metrics.published(batch.len());
-        place.move_to(last);
-        if place.is_write_due() {
-            place.write(store).await?;
+    }
+
+    /// Publishes a page, however often the bus refuses, and reads ahead if more of its batch may follow.
+    async fn publish(&self, lease: &mut Lease, page: Page) -> Result<Option<Read>, Error> {
+        let start = lease.cursor().clone();
+        let (epoch, next) = (lease.epoch(), start.after(&page));
+        let (mut done, mut ahead) = (0, None);
+        let mut pause = *BACKOFF.start();
+        loop {
+            // Who slept past the end of its lease must not publish before it knows that nobody else does.
+            if lease.due_at() <= Instant::now() {
+                lease.keep().await?;
+            }
+            let rest = page.messages.get(done..).unwrap_or_default();
+            let wants_more = page.is_full && ahead.is_none();
+            let work = async {
+                let read_ahead = async {
+                    match wants_more {
+                        true => Some(journal::read(&self.store, epoch, &next).await),
+                        false => None,
+                    }
+                };
+                tokio::join!(self.bus.publish(rest), read_ahead)
+            };
+            let (published, read) = keeping(lease, work).await?;
+            ahead = ahead.or(read.transpose()?);
+            let Err(error) = published else {
+                self.metrics.published(rest.len());
+                lease.move_to(next, rest.len());
+                return Ok(ahead);
+            };
+            let stored = acknowledged(&error).min(rest.len());
+            done += stored;
+            self.metrics.published(stored);
+            self.metrics.publish_failed();
+            self.metrics.publish_refused(&error);
+            lease.move_to(start.within(&page, done), stored);
+            if self.drain.is_requested() {
+                return Err(error.into());
+            }
+            warn!(error = &error as &dyn std::error::Error, "messages could not be published");
+            self.back_off(lease, pause).await?;
+            pause = if stored > 0 { *BACKOFF.start() } else { (pause * 2).min(*BACKOFF.end()) };
+        }
+    }
+
+    async fn back_off(&self, lease: &mut Lease, pause: Duration) -> Result<(), Error> {
+        tokio::select! {
+            () = self.drain.requested() => Ok(()),
+            kept = keeping(lease, sleep(pause)) => kept,
+        }
+    }
+
+    fn poll(&self) -> Duration {
+        Duration::from_millis(self.config.poll_ms)
+    }
+
+    /// SQLite has one process, whose commits wake the relay; PostgreSQL may have many.
+    fn first_pause(&self) -> Duration {
+        match self.store.dialect() {
+            Dialect::Sqlite => self.poll(),
+            Dialect::Postgres => POLL_FIRST.min(self.poll()),
         }
     }
 }
 
-async fn read_after(store: &Store, position: i64) -> Result<(i64, Vec<Message>), store::Error> {
-    let query = Statement::new(
-        "SELECT position, message_id, effect_id, channel, key, kind, causation_id, traceparent, created_us, payload
-         FROM outbox WHERE position > ?1 ORDER BY position LIMIT ?2",
-    );
-    let mut last = position;
-    let mut batch = Vec::new();
-    for mut row in store.query(query.bind(position).bind(i64::try_from(BATCH_MAX).unwrap_or(i64::MAX))).await? {
-        last = row.take(0)?;
-        batch.push(rows::read(&mut row, 1)?);
-    }
-    Ok((last, batch))
-}
-
-/// Up to where everything is published, and the right to say so.
-struct Place {
-    epoch: i64,
-    position: i64,
-    written: i64,
-    moved_at: Option<Instant>,
-}
-
-impl Place {
-    /// Becomes the holder, and makes every earlier holder powerless.
-    async fn take(store: &Store) -> Result<Self, store::Error> {
-        let mut found = store.query(Statement::new("SELECT epoch, position FROM outbox_cursor WHERE lane = 0")).await?;
-        let row = found.first_mut().ok_or(store::Error::Conflict { what: "the lane has a cursor" })?;
-        let (epoch, position): (i64, i64) = (row.take(0)?, row.take(1)?);
-        let mut change = Change::new();
-        let sql = "UPDATE outbox_cursor SET epoch = ?1 + 1 WHERE lane = 0 AND epoch = ?1";
-        change.push(Statement::new(sql).bind(epoch).expecting(1, "the lease of the lane is free"));
-        store.commit(change).await?;
-        info!(epoch = epoch + 1, position, "relay took over");
-        Ok(Place { epoch: epoch + 1, position, written: position, moved_at: None })
-    }
-
-    fn move_to(&mut self, position: i64) {
-        self.position = position;
-        self.moved_at.get_or_insert_with(Instant::now);
-    }
-
-    fn write_at(&self) -> Instant {
-        let far = Duration::from_secs(3600);
-        self.moved_at.map_or_else(|| Instant::now() + far, |at| at + PLACE_UNWRITTEN_MAX)
-    }
-
-    fn is_write_due(&self) -> bool {
-        self.position - self.written >= PLACE_UNWRITTEN_ROWS_MAX || self.write_at() <= Instant::now()
-    }
-
-    /// Writes the place and drops the rows that are published.
-    async fn write(&mut self, store: &Store) -> Result<(), store::Error> {
-        if self.position == self.written {
-            return Ok(());
+/// Does some work and keeps the lane meanwhile; the work is dropped when the lane is lost.
+async fn keeping<T>(lease: &mut Lease, work: impl Future<Output = T>) -> Result<T, Error> {
+    let mut work = pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            () = sleep_until(lease.due_at()) => {}
+            done = &mut work => return Ok(done),
         }
-        let mut change = Change::new();
-        let sql = "UPDATE outbox_cursor SET position = ?2 WHERE lane = 0 AND epoch = ?1";
-        change
-            .push(Statement::new(sql).bind(self.epoch).bind(self.position).expecting(1, "this relay holds the lease"));
-        change.push(Statement::new("DELETE FROM outbox WHERE position <= ?1").bind(self.position));
-        store.commit(change).await?;
-        (self.written, self.moved_at) = (self.position, None);
-        Ok(())
+        let mut done = None;
+        {
+            let mut keep = pin!(lease.keep());
+            loop {
+                tokio::select! {
+                    kept = &mut keep => break kept?,
+                    result = &mut work, if done.is_none() => done = Some(result),
+                }
+            }
+        }
+        if let Some(done) = done {
+            return Ok(done);
+        }
+    }
+}
+
+/// How many of the first messages the bus has.
+fn acknowledged(error: &messaging::Error) -> usize {
+    match error {
+        messaging::Error::Publish { acknowledged, .. } => *acknowledged,
+        _ => 0,
     }
 }

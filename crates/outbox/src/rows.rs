@@ -46,3 +46,8 @@ pub(crate) fn now_us() -> i64 {
 pub(crate) fn micros(duration: std::time::Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
+
+/// Microseconds as a duration; none when they are negative.
+pub(crate) fn duration(micros: i64) -> std::time::Duration {
+    std::time::Duration::from_micros(u64::try_from(micros).unwrap_or_default())
+}

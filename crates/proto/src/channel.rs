@@ -11,6 +11,13 @@ pub const ORDER_REPLIES: &str = "order.replies";
 /// What changes in restaurants, keyed by restaurant; the newest message of each is kept.
 pub const RESTAURANT_EVENTS: &str = "restaurant.events";
 
+/// Commands of clients outside to the Order Service.
+pub const ORDER_COMMANDS: &str = "order.commands";
+/// Answers of the Order Service to clients outside, keyed by their reply addresses.
+pub const ORDER_ANSWERS: &str = "order.answers";
+/// What happens to orders, keyed by order, for whoever follows.
+pub const ORDER_EVENTS: &str = "order.events";
+
 /// A payload that is not the message its kind says it is.
 #[derive(Debug, thiserror::Error)]
 #[error("payload is no {kind}")]

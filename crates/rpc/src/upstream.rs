@@ -1,5 +1,6 @@
 //! What a client calls: a service that can be away and come back.
 
+use crate::remote::Remote;
 use crate::{Answer, Guarded};
 use http::Request;
 use std::collections::HashMap;
@@ -8,6 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::watch;
 use tonic::body::Body;
+use tonic::transport::Uri;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use tower::Service;
@@ -23,7 +25,14 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub struct Upstream {
     name: &'static str,
-    current: watch::Receiver<Option<Guarded>>,
+    link: Link,
+}
+
+/// Where the service runs.
+#[derive(Debug, Clone)]
+enum Link {
+    InProcess(watch::Receiver<Option<Guarded>>),
+    Remote(Remote),
 }
 
 impl Upstream {
@@ -31,7 +40,13 @@ impl Upstream {
     #[must_use]
     pub fn in_process(name: &'static str) -> (Upstream, Slot) {
         let (slot, current) = watch::channel(None);
-        (Upstream { name, current }, Slot(slot))
+        (Upstream { name, link: Link::InProcess(current) }, Slot(slot))
+    }
+
+    /// A service of another process, at `address`, as in `http://127.0.0.1:7001`. It is connected to when it is called.
+    #[must_use]
+    pub fn remote(name: &'static str, address: Uri) -> Upstream {
+        Upstream { name, link: Link::Remote(Remote::at(address)) }
     }
 
     /// The name that callers are told.
@@ -40,27 +55,34 @@ impl Upstream {
         self.name
     }
 
-    /// Whether the service is there now.
+    /// Whether the service is there now; of one in another process: whether the last call reached it.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        self.current.borrow().is_some()
+        match &self.link {
+            Link::InProcess(current) => current.borrow().is_some(),
+            Link::Remote(remote) => remote.is_up(),
+        }
     }
 
     /// Waits until the service has come or gone since the last look, and never returns when it cannot any more. Cancel safe: a
     /// change is not missed.
     pub async fn changed(&mut self) {
-        if self.current.changed().await.is_err() {
+        let is_over = match &mut self.link {
+            Link::InProcess(current) => current.changed().await.is_err(),
+            Link::Remote(remote) => remote.changed().await.is_err(),
+        };
+        if is_over {
             std::future::pending::<()>().await;
         }
     }
+}
 
-    fn away(&self) -> Status {
-        let service = HashMap::from([("service".to_owned(), self.name.to_owned())]);
-        let mut details = ErrorDetails::with_error_info("SERVICE_UNAVAILABLE", ERROR_DOMAIN, service);
-        details.set_retry_info(Some(RETRY_AFTER));
-        let message = format!("the {} service is not running; call again in a second", self.name);
-        Status::with_error_details(Code::Unavailable, message, details)
-    }
+/// What a caller is told when the service called `name` does not answer.
+fn away(name: &str, message: String) -> Status {
+    let service = HashMap::from([("service".to_owned(), name.to_owned())]);
+    let mut details = ErrorDetails::with_error_info("SERVICE_UNAVAILABLE", ERROR_DOMAIN, service);
+    details.set_retry_info(Some(RETRY_AFTER));
+    Status::with_error_details(Code::Unavailable, message, details)
 }
 
 impl Service<Request<Body>> for Upstream {
@@ -73,11 +95,23 @@ impl Service<Request<Body>> for Upstream {
     }
 
     fn call(&mut self, request: Request<Body>) -> Answer {
-        let current = self.current.borrow().clone();
-        match current {
+        let name = self.name;
+        let server = match &self.link {
+            Link::InProcess(current) => current.borrow().clone(),
+            Link::Remote(remote) => {
+                let call = remote.call(request);
+                return Box::pin(async move {
+                    Ok(call.await.unwrap_or_else(|_unreachable| {
+                        away(name, format!("the {name} service cannot be reached; call again in a second")).into_http()
+                    }))
+                });
+            }
+        };
+        match server {
             Some(mut server) => server.call(request),
             None => {
-                let response = self.away().into_http();
+                let message = format!("the {name} service is not running; call again in a second");
+                let response = away(name, message).into_http();
                 Box::pin(async move { Ok(response) })
             }
         }

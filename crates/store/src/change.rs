@@ -6,6 +6,8 @@ use crate::value::Value;
 #[derive(Debug, Clone)]
 pub struct Statement {
     pub(crate) sql: &'static str,
+    /// What PostgreSQL is told instead, where one text cannot serve both.
+    pub(crate) postgres: Option<&'static str>,
     pub(crate) parameters: Vec<Value>,
     pub(crate) expectation: Option<Expectation>,
 }
@@ -21,7 +23,14 @@ impl Statement {
     /// A statement without parameters. The text is a constant, so nothing a client sends becomes SQL.
     #[must_use]
     pub fn new(sql: &'static str) -> Self {
-        Statement { sql, parameters: Vec::new(), expectation: None }
+        Statement { sql, postgres: None, parameters: Vec::new(), expectation: None }
+    }
+
+    /// Gives the text for PostgreSQL, with the same parameters, where one text cannot serve both databases.
+    #[must_use]
+    pub fn on_postgres(mut self, sql: &'static str) -> Self {
+        self.postgres = Some(sql);
+        self
     }
 
     /// Gives the next parameter.

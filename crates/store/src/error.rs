@@ -53,6 +53,9 @@ pub enum Error {
     /// The transaction could not be made durable. Nothing was written.
     #[error("failed to commit")]
     Commit(#[source] Source),
+    /// The outcome of the commit is not known, even after asking for it. It may have been written: look before doing it again.
+    #[error("the outcome of the commit is not known")]
+    Unknown,
     /// A row is not as the program expects it.
     #[error("column {column} is not {expected}")]
     Column {
@@ -72,7 +75,7 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Error::Statement { is_transient, .. } => *is_transient,
-            Error::Commit(_) | Error::Closed => true,
+            Error::Commit(_) | Error::Unknown | Error::Closed => true,
             Error::Open { .. }
             | Error::Corrupting { .. }
             | Error::Migrate { .. }

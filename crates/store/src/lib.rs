@@ -25,8 +25,19 @@ pub struct Migration {
     pub version: u32,
     /// What it brings.
     pub name: &'static str,
-    /// Statements, separated by semicolons.
-    pub sql: &'static str,
+    /// Statements for SQLite, separated by semicolons.
+    pub sqlite: &'static str,
+    /// The same for PostgreSQL; `None`: this component is kept in SQLite only.
+    pub postgres: Option<&'static str>,
+}
+
+/// Which SQL a store speaks. Statements are written once where both understand them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// SQLite.
+    Sqlite,
+    /// PostgreSQL.
+    Postgres,
 }
 
 /// Where the data of one service is kept. Clones share it.
@@ -51,6 +62,14 @@ impl Store {
     /// When it is not there or cannot be opened.
     pub fn inspect_sqlite(path: &Path) -> Result<Self, Error> {
         Sqlite::inspect(path).map(Store::Sqlite)
+    }
+
+    /// Which SQL it speaks.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        match self {
+            Store::Sqlite(_) => Dialect::Sqlite,
+        }
     }
 
     /// Brings the schema of one component up to date. Components of one store grow independently.

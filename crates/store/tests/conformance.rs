@@ -72,7 +72,8 @@ impl Database for SqliteFile {
 const ITEMS: &[Migration] = &[Migration {
     version: 1,
     name: "items",
-    sql: "CREATE TABLE item (name TEXT PRIMARY KEY, units INTEGER NOT NULL)",
+    sqlite: "CREATE TABLE item (name TEXT PRIMARY KEY, units INTEGER NOT NULL)",
+    postgres: None,
 }];
 
 async fn with_items(database: &impl Database) -> Store {
@@ -312,18 +313,20 @@ async fn a_change_that_fails_wakes_nobody(database: impl Database) {
     assert!(!woken.has_changed().unwrap());
 }
 
-const FIRST: Migration = Migration { version: 1, name: "table", sql: "CREATE TABLE step (number INTEGER)" };
+const FIRST: Migration = Migration { version: 1, name: "table", sqlite: "CREATE TABLE step (number INTEGER)", postgres: None };
 const SECOND: Migration = Migration {
     version: 2,
     name: "column and rows",
-    sql: "ALTER TABLE step ADD COLUMN name TEXT; INSERT INTO step VALUES (2, 'second')",
+    sqlite: "ALTER TABLE step ADD COLUMN name TEXT; INSERT INTO step VALUES (2, 'second')",
+    postgres: None,
 };
 const WRONG: Migration = Migration {
     version: 3,
     name: "half right",
-    sql: "INSERT INTO step VALUES (3, 'third'); INSERT INTO nowhere VALUES (1)",
+    sqlite: "INSERT INTO step VALUES (3, 'third'); INSERT INTO nowhere VALUES (1)",
+    postgres: None,
 };
-const THIRD: Migration = Migration { version: 3, name: "row", sql: "INSERT INTO step VALUES (3, 'third')" };
+const THIRD: Migration = Migration { version: 3, name: "row", sqlite: "INSERT INTO step VALUES (3, 'third')", postgres: None };
 
 async fn steps(store: &Store) -> i64 {
     count(&mut store.query(Statement::new("SELECT count(*) FROM step")).await.unwrap())
@@ -355,9 +358,9 @@ async fn a_failed_migration_leaves_the_steps_before_it_and_names_itself(database
 
 async fn components_that_open_at_once_do_not_disturb_each_other(database: impl Database) {
     const TABLES: [(&str, &[Migration]); 3] = [
-        ("one", &[Migration { version: 1, name: "one", sql: "CREATE TABLE one (number INTEGER)" }]),
-        ("two", &[Migration { version: 1, name: "two", sql: "CREATE TABLE two (number INTEGER)" }]),
-        ("three", &[Migration { version: 1, name: "three", sql: "CREATE TABLE three (number INTEGER)" }]),
+        ("one", &[Migration { version: 1, name: "one", sqlite: "CREATE TABLE one (number INTEGER)", postgres: None }]),
+        ("two", &[Migration { version: 1, name: "two", sqlite: "CREATE TABLE two (number INTEGER)", postgres: None }]),
+        ("three", &[Migration { version: 1, name: "three", sqlite: "CREATE TABLE three (number INTEGER)", postgres: None }]),
     ];
     let store = database.open().await;
 

@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 const ITEMS: &[Migration] = &[Migration {
     version: 1,
     name: "items",
-    sql: "CREATE TABLE item (number INTEGER PRIMARY KEY, content BLOB NOT NULL)",
+    sqlite: "CREATE TABLE item (number INTEGER PRIMARY KEY, content BLOB NOT NULL)",
+    postgres: None,
 }];
 /// Holds some 16 of the rows below.
 const SMALL: Config = Config { pages_max: Some(40) };

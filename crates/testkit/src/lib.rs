@@ -11,13 +11,15 @@ mod http_client;
 mod process;
 mod raw;
 mod rpc;
+mod stack;
 mod stream;
 
 pub use comanda::{Comanda, Options, START_WITHIN};
 pub use data::require;
 pub use eventually::eventually;
 pub use http_client::{Answer, Call, Http};
-pub use process::{Finished, Process, command_line};
+pub use process::{Finished, Process, command_line, command_line_with};
 pub use raw::raw;
 pub use rpc::Rpc;
+pub use stack::{Member, Stack, StackOptions};
 pub use stream::{Event, Stream};

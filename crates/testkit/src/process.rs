@@ -133,6 +133,14 @@ fn read(path: &Path) -> String {
 /// # Panics
 /// When it has not ended within a minute.
 pub async fn command_line<A: AsRef<OsStr>>(arguments: &[A]) -> Finished {
+    command_line_with(arguments, &[]).await
+}
+
+/// Runs a command of the binary under test, with settings from the environment, to its end.
+///
+/// # Panics
+/// When it has not ended within a minute.
+pub async fn command_line_with<A: AsRef<OsStr>>(arguments: &[A], env: &[(String, String)]) -> Finished {
     let folder = TempDir::new().expect("a temporary folder");
-    Process::spawn(folder.path(), arguments, &[]).wait(COMMAND_WITHIN).await
+    Process::spawn(folder.path(), arguments, env).wait(COMMAND_WITHIN).await
 }

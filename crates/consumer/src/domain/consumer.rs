@@ -1,5 +1,6 @@
 //! A consumer, and how one changes.
 
+use proto::text::check_line;
 use proto::time::Instant;
 use proto::{Amount, ConsumerId, Violation};
 
@@ -14,14 +15,20 @@ impl Name {
     /// Reads the text that a client sent in `field`.
     ///
     /// # Errors
-    /// When nothing but blanks is there, or more than 200 characters.
+    /// When nothing but blanks is there, or more than 200 characters, or a control character.
     pub(crate) fn parse(field: &str, text: &str) -> Result<Self, Violation> {
         let text = text.trim();
+        check_line(field, text)?;
         match text.chars().count() {
             0 => Err(Violation::required(field)),
             1..=NAME_CHARS_MAX => Ok(Name(text.to_owned())),
             _ => Err(Violation::new(field, format!("must be at most {NAME_CHARS_MAX} characters"))),
         }
+    }
+
+    /// A name that was taken in before, maybe by looser rules.
+    pub(crate) fn stored(text: String) -> Self {
+        Name(text)
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -117,6 +124,13 @@ mod tests {
         check_name(&format!("{longest}é"), Err(()));
         check_name("", Err(()));
         check_name(" \u{3000}", Err(()));
+    }
+
+    #[test]
+    fn a_name_holds_no_control_characters() {
+        for bad in ["A\0da", "\0", "A\nda", "\u{1b}[2J"] {
+            check_name(bad, Err(()));
+        }
     }
 
     #[test]

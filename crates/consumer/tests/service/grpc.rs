@@ -1,6 +1,6 @@
 //! Calls.
 
-use crate::house::House;
+use crate::house::{House, on_every_store};
 use prost_types::FieldMask;
 use proto::ConsumerId;
 use proto::comanda::consumer::v1::consumer::State;
@@ -38,9 +38,18 @@ impl House {
     }
 }
 
-#[tokio::test]
-async fn a_consumer_that_was_created_can_be_read() {
-    let mut house = House::open().await;
+on_every_store! {
+    a_consumer_that_was_created_can_be_read,
+    a_consumer_nobody_knows_is_not_found_with_a_reason,
+    a_request_that_is_wrong_names_its_fields,
+    a_name_with_a_control_character_is_refused_and_nothing_is_stored,
+    consumers_are_listed_newest_first_page_by_page,
+    an_update_changes_what_it_names_and_is_kept,
+    an_update_that_changes_nothing_leaves_no_trace,
+    updates_at_the_same_time_are_all_kept,
+}
+
+async fn a_consumer_that_was_created_can_be_read(mut house: House) {
     let wanted = Consumer {
         consumer_id: "whatever".to_owned(),
         name: " Ada ".to_owned(),
@@ -57,9 +66,7 @@ async fn a_consumer_that_was_created_can_be_read() {
     assert_eq!(house.get(&created.consumer_id).await.unwrap(), created);
 }
 
-#[tokio::test]
-async fn a_consumer_nobody_knows_is_not_found_with_a_reason() {
-    let mut house = House::open().await;
+async fn a_consumer_nobody_knows_is_not_found_with_a_reason(mut house: House) {
     let consumer_id = ConsumerId::generate().to_string();
 
     let read = house.get(&consumer_id).await.unwrap_err();
@@ -73,10 +80,7 @@ async fn a_consumer_nobody_knows_is_not_found_with_a_reason() {
     }
 }
 
-#[tokio::test]
-async fn a_request_that_is_wrong_names_its_fields() {
-    let mut house = House::open().await;
-
+async fn a_request_that_is_wrong_names_its_fields(mut house: House) {
     let created = house.create(Consumer { state: 7, ..Consumer::default() }).await.unwrap_err();
     let read = house.get("42").await.unwrap_err();
     let list = ListConsumersRequest { page_size: -1, page_token: String::new() };
@@ -91,9 +95,22 @@ async fn a_request_that_is_wrong_names_its_fields() {
     }
 }
 
-#[tokio::test]
-async fn consumers_are_listed_newest_first_page_by_page() {
-    let mut house = House::open().await;
+async fn a_name_with_a_control_character_is_refused_and_nothing_is_stored(mut house: House) {
+    let before = house.somebody("Ada").await;
+
+    let created = house.create(Consumer { name: "B\0b".to_owned(), ..Consumer::default() }).await.unwrap_err();
+    let renamed = Consumer { name: "A\0da".to_owned(), ..before.clone() };
+    let updated = house.update(renamed, &["name"]).await.unwrap_err();
+
+    for status in [created, updated] {
+        assert_eq!(status.code(), Code::InvalidArgument);
+        let violations = status.get_details_bad_request().unwrap().field_violations;
+        assert_eq!(violations.iter().map(|it| it.field.as_str()).collect::<Vec<_>>(), ["consumer.name"]);
+    }
+    assert_eq!(house.number("SELECT count(*) FROM consumer").await, 1);
+}
+
+async fn consumers_are_listed_newest_first_page_by_page(mut house: House) {
     for name in ["Ada", "Blaise", "Charles", "Donald", "Edsger"] {
         house.somebody(name).await;
     }
@@ -113,9 +130,7 @@ async fn consumers_are_listed_newest_first_page_by_page() {
     assert_eq!(pages, ["Edsger Donald", "Charles Blaise", "Ada"]);
 }
 
-#[tokio::test]
-async fn an_update_changes_what_it_names_and_is_kept() {
-    let mut house = House::open().await;
+async fn an_update_changes_what_it_names_and_is_kept(mut house: House) {
     let wanted = Consumer { name: "Ada".to_owned(), order_limit: pounds(20), ..Consumer::default() };
     let before = house.create(wanted).await.unwrap();
 
@@ -127,18 +142,14 @@ async fn an_update_changes_what_it_names_and_is_kept() {
     assert_eq!(house.get(&before.consumer_id).await.unwrap(), after);
 }
 
-#[tokio::test]
-async fn an_update_that_changes_nothing_leaves_no_trace() {
-    let mut house = House::open().await;
+async fn an_update_that_changes_nothing_leaves_no_trace(mut house: House) {
     let before = house.somebody("Ada").await;
 
     assert_eq!(house.update(before.clone(), &["name"]).await.unwrap(), before);
     assert_eq!(house.number("SELECT version FROM consumer").await, 1);
 }
 
-#[tokio::test]
-async fn updates_at_the_same_time_are_all_kept() {
-    let mut house = House::open().await;
+async fn updates_at_the_same_time_are_all_kept(mut house: House) {
     let before = house.somebody("Ada").await;
     let update = |units| {
         let mut client = house.client.clone();

@@ -6,14 +6,40 @@ use messaging::{Bus, Channel, Embedded, Keeps, Message, Subscription};
 use proto::channel::{CONSUMER_COMMANDS, ORDER_REPLIES, RESTAURANT_COMMANDS, RESTAURANT_EVENTS};
 use proto::comanda::consumer::v1::consumer_service_client::ConsumerServiceClient;
 use rpc::{Guarded, Slot, Upstream};
+use servers::Postgres;
 use std::future::Future;
 use std::time::Duration;
-use store::{Statement, Store};
+use store::{PostgresConfig, Statement, Store};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout};
 
 /// How long anything may take: hundreds of times what it does take.
 pub(crate) const WITHIN: Duration = Duration::from_secs(20);
+
+/// Makes one test per store of each of these stories.
+macro_rules! on_every_store {
+    ($($story:ident,)+) => {
+        mod sqlite {
+            $(
+                #[tokio::test]
+                async fn $story() {
+                    super::$story(crate::house::House::open().await).await;
+                }
+            )+
+        }
+        mod postgres {
+            $(
+                #[tokio::test]
+                async fn $story() {
+                    if let Some(house) = crate::house::House::on_postgres().await {
+                        super::$story(house).await;
+                    }
+                }
+            )+
+        }
+    };
+}
+pub(crate) use on_every_store;
 
 const CHANNELS: &[Channel] = &[
     Channel { name: CONSUMER_COMMANDS, keeps: Keeps::UntilAcknowledged, consumers: &["consumer"] },
@@ -40,13 +66,27 @@ impl House {
     /// A service whose own store is configured like this.
     pub(crate) async fn on(config: store::Config) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let open = |name, config| Store::open_sqlite(&folder.path().join(name), &config).unwrap();
-        let channels = open("channels.db", store::Config::default());
+        let store = Store::open_sqlite(&folder.path().join("consumer.db"), &config).unwrap();
+        House::around(store, folder).await
+    }
+
+    /// On a new database of the shared server; `None` on a machine without PostgreSQL.
+    pub(crate) async fn on_postgres() -> Option<Self> {
+        if !Postgres::require() {
+            return None;
+        }
+        let url = Postgres::shared().await.database().await;
+        let store = Store::open_postgres(&PostgresConfig { url, ..PostgresConfig::default() }).await.unwrap();
+        Some(House::around(store, tempfile::tempdir().unwrap()).await)
+    }
+
+    async fn around(store: Store, folder: TempDir) -> Self {
+        let channels = Store::open_sqlite(&folder.path().join("channels.db"), &store::Config::default()).unwrap();
         let bus = Bus::Embedded(Embedded::open(channels, CHANNELS).await.unwrap());
         let (upstream, slot) = Upstream::in_process("consumer");
         let mut house = House {
             client: ConsumerServiceClient::new(upstream),
-            store: open("consumer.db", config),
+            store,
             replies: bus.subscribe(ORDER_REPLIES, "order").await.unwrap(),
             bus,
             tasks: Tasks::new(),

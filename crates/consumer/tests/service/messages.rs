@@ -1,7 +1,7 @@
 //! Commands and their replies.
 
 use crate::grpc::pounds;
-use crate::house::House;
+use crate::house::{House, on_every_store};
 use messaging::{Message, MessageId};
 use prost::{Message as _, Name};
 use proto::channel::{CONSUMER_COMMANDS, ORDER_REPLIES, decode, kind};
@@ -39,9 +39,16 @@ async fn reasons(house: &mut House, command: &Message) -> Vec<(Code, String)> {
     failed.reasons.into_iter().map(|reason| (reason.code(), reason.field)).collect()
 }
 
-#[tokio::test]
-async fn a_consumer_who_may_order_is_validated() {
-    let mut house = House::open().await;
+on_every_store! {
+    a_consumer_who_may_order_is_validated,
+    a_refusal_names_all_reasons,
+    an_id_that_nobody_has_is_a_refusal,
+    a_command_that_comes_again_gets_the_same_reply_whatever_happened_meanwhile,
+    what_cannot_be_understood_is_parked_and_other_keys_flow,
+    commands_wait_for_a_service_that_is_away,
+}
+
+async fn a_consumer_who_may_order_is_validated(mut house: House) {
     let wanted = Consumer { name: "Ada".to_owned(), order_limit: pounds(20), ..Consumer::default() };
     let ada = house.create(wanted).await.unwrap();
     let command = ask(&ada.consumer_id, 20);
@@ -51,9 +58,7 @@ async fn a_consumer_who_may_order_is_validated() {
     assert_eq!(reply::<ConsumerValidated>(&mut house, &command).await.order_id, command.key);
 }
 
-#[tokio::test]
-async fn a_refusal_names_all_reasons() {
-    let mut house = House::open().await;
+async fn a_refusal_names_all_reasons(mut house: House) {
     let wanted = Consumer { name: "Ada".to_owned(), state: 2, order_limit: pounds(20), ..Consumer::default() };
     let ada = house.create(wanted).await.unwrap();
     let command = ask(&ada.consumer_id, 21);
@@ -65,10 +70,7 @@ async fn a_refusal_names_all_reasons() {
     assert_eq!(reasons(&mut house, &command).await, expected);
 }
 
-#[tokio::test]
-async fn an_id_that_nobody_has_is_a_refusal() {
-    let mut house = House::open().await;
-
+async fn an_id_that_nobody_has_is_a_refusal(mut house: House) {
     for consumer_id in [&ConsumerId::generate().to_string(), "nobody", ""] {
         let command = ask(consumer_id, 1);
         house.send(&command).await;
@@ -77,9 +79,7 @@ async fn an_id_that_nobody_has_is_a_refusal() {
     }
 }
 
-#[tokio::test]
-async fn a_command_that_comes_again_gets_the_same_reply_whatever_happened_meanwhile() {
-    let mut house = House::open().await;
+async fn a_command_that_comes_again_gets_the_same_reply_whatever_happened_meanwhile(mut house: House) {
     let ada = house.somebody("Ada").await;
     let first = ask(&ada.consumer_id, 1);
     let again = Message { id: MessageId::generate(), ..first.clone() };
@@ -94,9 +94,7 @@ async fn a_command_that_comes_again_gets_the_same_reply_whatever_happened_meanwh
     assert_eq!(house.number("SELECT count(*) FROM inbox").await, 1);
 }
 
-#[tokio::test]
-async fn what_cannot_be_understood_is_parked_and_other_keys_flow() {
-    let mut house = House::open().await;
+async fn what_cannot_be_understood_is_parked_and_other_keys_flow(mut house: House) {
     let ada = house.somebody("Ada").await;
     let unknown = Message { kind: "comanda.messages.v1.Sing".to_owned(), ..ask(&ada.consumer_id, 1) };
     let garbled = Message { payload: vec![0xff; 9], ..ask(&ada.consumer_id, 1) };
@@ -113,9 +111,7 @@ async fn what_cannot_be_understood_is_parked_and_other_keys_flow() {
     assert_eq!(house.number("SELECT count(*) FROM parked WHERE why LIKE '%ValidateConsumerInfo%'").await, 1);
 }
 
-#[tokio::test]
-async fn commands_wait_for_a_service_that_is_away() {
-    let mut house = House::open().await;
+async fn commands_wait_for_a_service_that_is_away(mut house: House) {
     let ada = house.somebody("Ada").await;
     let command = ask(&ada.consumer_id, 1);
 

@@ -126,8 +126,28 @@ impl Cursor {
         state.may_have_more |= is_full;
         for (sequence, message) in messages {
             state.read_to = sequence;
-            state.ready.push_back((sequence, Arc::new(message)));
+            // After a rewind it may still be out, and then it comes again by being dealt with.
+            if !state.delivered.contains_key(&sequence) {
+                state.ready.push_back((sequence, Arc::new(message)));
+            }
         }
+    }
+
+    /// Begins again with everything that is kept.
+    pub(super) fn rewind(&self) {
+        let mut state = self.state();
+        state.floor = 0;
+        state.written_floor = 0;
+        state.read_to = 0;
+        state.ready.clear();
+        state.may_have_more = true;
+        self.news.notify_one();
+    }
+
+    /// How many messages were read and not acknowledged, and up to where the log was read.
+    pub(super) fn held(&self) -> (u64, i64) {
+        let state = self.state();
+        ((state.ready.len() + state.delivered.len()) as u64, state.read_to)
     }
 
     /// Notes that a read did not happen.

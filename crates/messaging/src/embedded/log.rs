@@ -1,12 +1,13 @@
 //! The stored messages of all channels, and the floor of each consumer.
 
-use crate::{Channel, Error, Keeps, Message, MessageId};
+use crate::{Channel, Error, Incarnation, Keeps, Message, MessageId};
 use store::{Change, Migration, Row, Statement, Store};
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "messages and floors",
-    sql: "
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "messages and floors",
+        sqlite: "
         CREATE TABLE message (
             sequence INTEGER PRIMARY KEY AUTOINCREMENT,
             channel TEXT NOT NULL,
@@ -28,7 +29,17 @@ const MIGRATIONS: &[Migration] = &[Migration {
             floor INTEGER NOT NULL,
             PRIMARY KEY (channel, name)
         ) WITHOUT ROWID;",
-}];
+        postgres: None,
+    },
+    Migration {
+        version: 2,
+        name: "incarnation",
+        sqlite: "
+        CREATE TABLE incarnation (created_us INTEGER NOT NULL);
+        INSERT INTO incarnation VALUES (CAST(unixepoch('subsec') * 1000000 AS INTEGER));",
+        postgres: None,
+    },
+];
 
 /// Messages read at once: 256 x ~1 KiB = 256 KiB.
 pub(super) const READ_MAX: i64 = 256;
@@ -41,12 +52,12 @@ pub(super) struct Log {
 
 impl Log {
     pub(super) async fn open(store: Store, channels: &'static [Channel]) -> Result<Self, Error> {
-        store.migrate("messaging", MIGRATIONS).await.map_err(Error::SetUp)?;
+        store.migrate("messaging", MIGRATIONS).await.map_err(Error::set_up)?;
         let mut change = Change::new();
         // A consumer that is no more would hold back the floor of its channel, and with it the dropping of messages, for ever.
-        for mut row in store.query(Statement::new("SELECT channel, name FROM consumer")).await.map_err(Error::SetUp)? {
+        for mut row in store.query(Statement::new("SELECT channel, name FROM consumer")).await.map_err(Error::set_up)? {
             let (channel, name): (String, String) =
-                (row.take(0).map_err(Error::SetUp)?, row.take(1).map_err(Error::SetUp)?);
+                (row.take(0).map_err(Error::set_up)?, row.take(1).map_err(Error::set_up)?);
             if !channels.iter().any(|it| it.name == channel && it.consumers.contains(&name.as_str())) {
                 let sql = "DELETE FROM consumer WHERE channel = ?1 AND name = ?2";
                 change.push(Statement::new(sql).bind(channel).bind(name));
@@ -58,7 +69,7 @@ impl Log {
                 change.push(Statement::new(sql).bind(channel.name).bind(*consumer));
             }
         }
-        store.commit(change).await.map_err(Error::SetUp)?;
+        store.commit(change).await.map_err(Error::set_up)?;
         Ok(Log { store, channels })
     }
 
@@ -69,12 +80,20 @@ impl Log {
     pub(super) async fn append(&self, messages: &[Message]) -> Result<(), Error> {
         let mut change = Change::new();
         for message in messages {
-            change.push(insert(message, self.keeps(&message.channel)?));
-            if self.keeps(&message.channel)? == Keeps::LastOfEachKey {
+            let channel = self.channel(&message.channel)?;
+            // What nobody will ever acknowledge would be kept for ever.
+            if channel.consumers.is_empty() && channel.keeps != Keeps::LastOfEachKey {
+                continue;
+            }
+            change.push(insert(message, channel.keeps));
+            if channel.keeps == Keeps::LastOfEachKey {
                 change.push(forget_older(message));
             }
         }
-        self.store.commit(change).await.map_err(|source| Error::Publish { acknowledged: 0, source })?;
+        if change.is_empty() {
+            return Ok(());
+        }
+        self.store.commit(change).await.map_err(Error::publish)?;
         Ok(())
     }
 
@@ -84,7 +103,7 @@ impl Log {
              FROM message WHERE channel = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3",
         );
         let rows = self.query(channel, query.bind(channel).bind(sequence).bind(READ_MAX)).await?;
-        rows.into_iter().map(|row| read(channel, row).map_err(|source| failed_to_read(channel, source))).collect()
+        rows.into_iter().map(|row| read(channel, row).map_err(|source| Error::read(channel, source))).collect()
     }
 
     /// The sequence of the channel's newest message; 0 when it is empty.
@@ -104,7 +123,7 @@ impl Log {
         let mut change = Change::new();
         let sql = "UPDATE consumer SET floor = ?3 WHERE channel = ?1 AND name = ?2 AND floor < ?3";
         change.push(Statement::new(sql).bind(channel).bind(consumer).bind(floor));
-        if self.keeps(channel).is_ok_and(|keeps| keeps == Keeps::UntilAcknowledged) {
+        if self.channel(channel).is_ok_and(|channel| channel.keeps != Keeps::LastOfEachKey) {
             let sql = "DELETE FROM message WHERE channel = ?1
                        AND sequence <= (SELECT min(floor) FROM consumer WHERE channel = ?1)";
             change.push(Statement::new(sql).bind(channel));
@@ -112,28 +131,48 @@ impl Log {
         self.store.submit(change)
     }
 
-    fn keeps(&self, channel: &str) -> Result<Keeps, Error> {
-        match self.channels.iter().find(|it| it.name == channel) {
-            Some(channel) => Ok(channel.keeps),
-            None => Err(Error::UnknownChannel { channel: channel.to_owned() }),
-        }
+    /// The life of the file, and the number of the newest message of any channel: acknowledged messages are deleted, so of one channel
+    /// it is not known.
+    pub(super) async fn incarnation(&self, channel: &str) -> Result<Option<Incarnation>, Error> {
+        let channel = self.channel(channel)?.name;
+        let created = Statement::new("SELECT created_us FROM incarnation");
+        let last = Statement::new("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'message'");
+        let created_us = self.number(channel, created).await?;
+        let last_sequence = u64::try_from(self.number(channel, last).await?).unwrap_or_default();
+        Ok(Some(Incarnation { created_us, last_sequence }))
+    }
+
+    /// Forgets what a consumer has dealt with.
+    pub(super) async fn reset_floor(&self, channel: &'static str, consumer: &'static str) -> Result<(), Error> {
+        let sql = "UPDATE consumer SET floor = 0 WHERE channel = ?1 AND name = ?2";
+        let mut change = Change::new();
+        change.push(Statement::new(sql).bind(channel).bind(consumer));
+        self.store.commit(change).await.map_err(|source| Error::read(channel, source))?;
+        Ok(())
+    }
+
+    pub(super) async fn count_after(&self, channel: &'static str, sequence: i64) -> Result<u64, Error> {
+        let query = Statement::new("SELECT count(*) FROM message WHERE channel = ?1 AND sequence > ?2");
+        let count = self.number(channel, query.bind(channel).bind(sequence)).await?;
+        Ok(u64::try_from(count).unwrap_or_default())
+    }
+
+    fn channel(&self, name: &str) -> Result<&'static Channel, Error> {
+        let found = self.channels.iter().find(|it| it.name == name);
+        found.ok_or_else(|| Error::UnknownChannel { channel: name.to_owned() })
     }
 
     async fn query(&self, channel: &'static str, query: Statement) -> Result<Vec<Row>, Error> {
-        self.store.query(query).await.map_err(|source| failed_to_read(channel, source))
+        self.store.query(query).await.map_err(|source| Error::read(channel, source))
     }
 
     async fn number(&self, channel: &'static str, query: Statement) -> Result<i64, Error> {
         let mut rows = self.query(channel, query).await?;
         match rows.first_mut() {
-            Some(row) => row.take(0).map_err(|source| failed_to_read(channel, source)),
+            Some(row) => row.take(0).map_err(|source| Error::read(channel, source)),
             None => Ok(0),
         }
     }
-}
-
-fn failed_to_read(channel: &str, source: store::Error) -> Error {
-    Error::Read { channel: channel.to_owned(), source }
 }
 
 fn insert(message: &Message, keeps: Keeps) -> Statement {

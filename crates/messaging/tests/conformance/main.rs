@@ -5,7 +5,7 @@
 mod place;
 
 use messaging::{Delivery, Error, Message, MessageId};
-use place::{Directory, PATIENCE, Place, effect, menu, message, next, order, orders, subscribe, take_until};
+use place::{Directory, PATIENCE, Place, Prefix, effect, menu, message, next, order, orders, subscribe, take_until};
 use std::collections::VecDeque;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::timeout;
@@ -56,6 +56,7 @@ macro_rules! conformance {
 }
 
 conformance!(embedded => Directory::new());
+conformance!(jetstream => Prefix::new().await);
 
 async fn all_fields_of_a_message_survive(place: impl Place) {
     let bus = place.open().await;

@@ -1,6 +1,8 @@
 //! Where the buses under test keep their messages, and how the tests speak with them.
 
-use messaging::{Bus, Channel, Delivery, Embedded, Keeps, Message, Subscription};
+use messaging::{
+    Bus, Channel, Delivery, Embedded, JetStream, JetStreamConfig, Keeps, Message, MessageId, Subscription,
+};
 use std::future::Future;
 use std::time::Duration;
 use store::{Config, Store};
@@ -33,6 +35,23 @@ impl Place for Directory {
     async fn open(&self) -> Bus {
         let store = Store::open_sqlite(&self.0.path().join("channels.db"), &Config::default()).unwrap();
         Bus::Embedded(Embedded::open(store, CHANNELS).await.unwrap())
+    }
+}
+
+/// A part of the tests' NATS server that no other test uses.
+pub(crate) struct Prefix(JetStreamConfig);
+
+impl Prefix {
+    pub(crate) async fn new() -> Self {
+        let servers = vec![std::env::var("NATS_URL").unwrap()];
+        let prefix = format!("test-{}", MessageId::generate());
+        Prefix(JetStreamConfig { servers, prefix, ..JetStreamConfig::default() })
+    }
+}
+
+impl Place for Prefix {
+    async fn open(&self) -> Bus {
+        Bus::JetStream(JetStream::connect(&self.0, CHANNELS).await.unwrap())
     }
 }
 

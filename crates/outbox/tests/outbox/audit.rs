@@ -1,12 +1,15 @@
 //! What an audit tells, and whether a probe notices that nothing can be written.
 
-use crate::world::{World, message};
+use crate::world::{on_every_store, World, message};
 use outbox::{Audit, audit, probe};
 use store::{Change, Config, Store};
 
-#[tokio::test]
-async fn an_audit_tells_what_is_owed_and_what_is_not_published() {
-    let world = World::new().await;
+on_every_store! {
+    an_audit_tells_what_is_owed_and_what_is_not_published,
+    a_probe_changes_nothing,
+}
+
+async fn an_audit_tells_what_is_owed_and_what_is_not_published(world: World) {
     world.append(&[message("a", "1")]).await;
     let mut change = Change::new();
     outbox::oblige(&mut change, &message("b", "2"), &world.config);
@@ -18,9 +21,7 @@ async fn an_audit_tells_what_is_owed_and_what_is_not_published() {
     assert_eq!(found, Audit { obligations, unpublished: 2, ..Audit::default() });
 }
 
-#[tokio::test]
-async fn a_probe_changes_nothing() {
-    let world = World::new().await;
+async fn a_probe_changes_nothing(world: World) {
     let before = audit(&world.store).await.unwrap();
 
     probe(&world.store).await.unwrap();

@@ -95,7 +95,7 @@ impl World {
         Running::start(|drain| async move { consume(subscription, consumer, handler, drain).await })
     }
 
-    async fn publish(&self, messages: &[(&str, &str)]) {
+    pub(crate) async fn publish(&self, messages: &[(&str, &str)]) {
         let messages: Vec<Message> = messages.iter().map(|(key, effect)| message(key, effect)).collect();
         self.bus.publish(&messages).await.unwrap();
     }

@@ -6,6 +6,7 @@ mod audit;
 mod consume;
 mod inbox;
 mod metrics;
+mod parking;
 mod relay;
 mod sweep;
 mod world;

@@ -1,6 +1,6 @@
 //! What an operator sees, also when nothing moves.
 
-use crate::world::{PATIENCE, Running, World, eventually, message};
+use crate::world::{on_every_store, PATIENCE, Running, World, eventually, message};
 use messaging::Message;
 use outbox::Metrics;
 use prometheus_client::encoding::text::encode;
@@ -25,9 +25,12 @@ fn observe(world: &World, registry: &mut Registry) -> (Metrics, Running) {
     (metrics, Running::start(|drain| outbox::observe(store, of_task, drain)))
 }
 
-#[tokio::test]
-async fn depth_and_age_show_though_no_relay_runs() {
-    let world = World::new().await;
+on_every_store! {
+    depth_and_age_show_though_no_relay_runs,
+    what_is_published_is_counted,
+}
+
+async fn depth_and_age_show_though_no_relay_runs(world: World) {
     let aged = |effect: &str, seconds: i64| {
         let young = message("order", effect);
         Message { created_us: young.created_us - seconds * 1_000_000, ..young }
@@ -54,9 +57,7 @@ async fn depth_and_age_show_though_no_relay_runs() {
     observing.drain().await;
 }
 
-#[tokio::test]
-async fn what_is_published_is_counted() {
-    let mut world = World::new().await;
+async fn what_is_published_is_counted(mut world: World) {
     let mut registry = Registry::default();
     world.metrics = Metrics::register(&mut registry);
 

@@ -1,16 +1,30 @@
 //! The relay: what is committed is published, in order, at least once.
 
-use crate::world::{PATIENCE, Running, World, eventually, message, messages, numbers, take, take_until};
+use crate::world::{on_every_store, PATIENCE, Running, World, eventually, message, messages, numbers, take, take_until};
 use messaging::{Message, MessageId};
 use store::{Change, Statement};
 
-const LEFT: &str = "SELECT count(*) FROM outbox";
 const PLACE: &str = "SELECT position FROM outbox_cursor";
 const EPOCH: &str = "SELECT epoch FROM outbox_cursor";
 
-#[tokio::test]
-async fn what_is_committed_is_published_in_order() {
-    let world = World::new().await;
+on_every_store! {
+    what_is_committed_is_published_in_order,
+    a_published_message_is_the_one_that_was_appended,
+    what_is_not_committed_is_not_published,
+    what_was_committed_before_the_relay_ran_is_published,
+    the_place_is_written,
+    a_drained_relay_has_published_everything_and_written_its_place,
+    nothing_is_lost_and_order_holds_however_often_the_relay_is_cut_off,
+    a_relay_goes_on_from_where_the_last_one_was,
+    a_relay_that_was_replaced_starts_over,
+    two_relays_together_lose_nothing,
+    a_commit_wakes_the_relay_at_once,
+    what_another_process_wrote_is_found_by_polling,
+    a_relay_that_has_nothing_to_do_drains_at_once,
+    a_relay_drains_though_the_bus_refuses,
+}
+
+async fn what_is_committed_is_published_in_order(world: World) {
     let relay = world.relay();
 
     for batch in messages(1_000).chunks(30) {
@@ -21,9 +35,7 @@ async fn what_is_committed_is_published_in_order() {
     relay.drain().await;
 }
 
-#[tokio::test]
-async fn a_published_message_is_the_one_that_was_appended() {
-    let world = World::new().await;
+async fn a_published_message_is_the_one_that_was_appended(world: World) {
     let mut full = message("naïve key", "effect");
     (full.causation_id, full.traceparent) = (Some(MessageId::generate()), Some("00-trace".to_owned()));
     let _relay = world.relay();
@@ -33,9 +45,7 @@ async fn a_published_message_is_the_one_that_was_appended() {
     assert_eq!(take(&mut world.subscribe().await, 1).await, [full]);
 }
 
-#[tokio::test]
-async fn what_is_not_committed_is_not_published() {
-    let world = World::new().await;
+async fn what_is_not_committed_is_not_published(world: World) {
     let _relay = world.relay();
     let mut change = Change::new();
     outbox::append(&mut change, &message("order", "refused"));
@@ -47,9 +57,7 @@ async fn what_is_not_committed_is_not_published() {
     assert_eq!(take_until(&mut world.subscribe().await, "end").await, ["end"]);
 }
 
-#[tokio::test]
-async fn what_was_committed_before_the_relay_ran_is_published() {
-    let world = World::new().await;
+async fn what_was_committed_before_the_relay_ran_is_published(world: World) {
     world.append(&messages(300)).await;
 
     let _relay = world.relay();
@@ -57,31 +65,25 @@ async fn what_was_committed_before_the_relay_ran_is_published() {
     assert_eq!(take_until(&mut world.subscribe().await, "299").await, numbers(0..300));
 }
 
-#[tokio::test]
-async fn published_rows_are_deleted_and_the_place_is_written() {
-    let world = World::new().await;
+async fn the_place_is_written(world: World) {
     let _relay = world.relay();
 
     world.append(&messages(10)).await;
 
-    world.becomes(LEFT, 0).await;
+    world.all_is_published().await;
     world.becomes(PLACE, 10).await;
 }
 
-#[tokio::test]
-async fn a_drained_relay_has_published_everything_and_written_its_place() {
-    let world = World::new().await;
+async fn a_drained_relay_has_published_everything_and_written_its_place(world: World) {
     let relay = world.relay();
     world.append(&messages(600)).await;
 
     relay.drain().await;
 
-    assert_eq!((world.number(LEFT).await, world.number(PLACE).await), (0, 600));
+    assert_eq!((world.unpublished().await, world.number(PLACE).await), (0, 600));
 }
 
-#[tokio::test]
-async fn nothing_is_lost_and_order_holds_however_often_the_relay_is_cut_off() {
-    let world = World::new().await;
+async fn nothing_is_lost_and_order_holds_however_often_the_relay_is_cut_off(world: World) {
     let mut subscription = world.subscribe().await;
     let all = messages(1_200);
 
@@ -91,6 +93,7 @@ async fn nothing_is_lost_and_order_holds_however_often_the_relay_is_cut_off() {
         let last = take_until(&mut subscription, &(round * 100).to_string()).await;
         assert!(!last.is_empty());
         drop(relay);
+        world.expire_lease().await;
         relay = world.relay();
     }
     drop(subscription);
@@ -99,12 +102,10 @@ async fn nothing_is_lost_and_order_holds_however_often_the_relay_is_cut_off() {
     let mut numbers: Vec<usize> = seen.iter().map(|effect| effect.parse().unwrap()).collect();
     numbers.dedup();
     assert!(numbers.iter().zip(numbers.iter().skip(1)).all(|(one, next)| *next <= one + 1), "{numbers:?}");
-    world.becomes(LEFT, 0).await;
+    world.all_is_published().await;
 }
 
-#[tokio::test]
-async fn a_relay_goes_on_from_where_the_last_one_was() {
-    let world = World::new().await;
+async fn a_relay_goes_on_from_where_the_last_one_was(world: World) {
     let mut subscription = world.subscribe().await;
     let first = world.relay();
     world.append(&messages(5)).await;
@@ -118,25 +119,21 @@ async fn a_relay_goes_on_from_where_the_last_one_was() {
     assert_eq!(world.number(EPOCH).await, 2);
 }
 
-#[tokio::test]
-async fn a_relay_that_was_replaced_does_not_write_its_place() {
-    let world = World::new().await;
+async fn a_relay_that_was_replaced_starts_over(world: World) {
     let _relay = world.relay();
     world.becomes(EPOCH, 1).await;
 
-    // Somebody else takes the lane, and claims to have come to 3.
-    world.run(Statement::new("UPDATE outbox_cursor SET epoch = 100, position = 3")).await;
+    // Somebody else takes the lane.
+    world.run(Statement::new("UPDATE outbox_cursor SET epoch = 100")).await;
     world.append(&messages(10)).await;
 
-    // It starts over under an epoch of its own, from the other one's place.
-    world.becomes(LEFT, 0).await;
+    // It publishes nothing before it has an epoch of its own.
+    world.all_is_published().await;
     assert_eq!((world.number(EPOCH).await, world.number(PLACE).await), (101, 10));
     assert_eq!(take_until(&mut world.subscribe().await, "9").await, numbers(0..10));
 }
 
-#[tokio::test]
-async fn two_relays_together_lose_nothing() {
-    let world = World::new().await;
+async fn two_relays_together_lose_nothing(world: World) {
     let (_one, _other) = (world.relay(), world.relay());
     let mut subscription = world.subscribe().await;
 
@@ -152,7 +149,7 @@ async fn two_relays_together_lose_nothing() {
         }
     }
     assert_eq!(seen, numbers(0..500));
-    world.becomes(LEFT, 0).await;
+    world.all_is_published().await;
 }
 
 #[tokio::test]
@@ -168,20 +165,18 @@ async fn everything_is_published_in_order_after_the_bus_was_full_for_a_while() {
     for batch in messages(100).chunks(10) {
         world.append(batch).await;
     }
-    world.becomes("SELECT epoch >= 3 FROM outbox_cursor", 1).await;
+    world.bus_refuses_again().await;
 
     let mut drain = world.bus.subscribe("filler", "drain").await.unwrap();
     take(&mut drain, fillers.try_into().unwrap()).await;
     drop(drain);
 
     assert_eq!(take_until(&mut world.subscribe().await, "99").await, numbers(0..100));
-    world.becomes(LEFT, 0).await;
+    world.all_is_published().await;
     relay.drain().await;
 }
 
-#[tokio::test]
-async fn a_commit_wakes_the_relay_at_once() {
-    let mut world = World::new().await;
+async fn a_commit_wakes_the_relay_at_once(mut world: World) {
     world.config.poll_ms = 3_600_000;
     let _relay = world.relay();
     let mut subscription = world.subscribe().await;
@@ -191,28 +186,28 @@ async fn a_commit_wakes_the_relay_at_once() {
         world.append(&[message("order", &effect)]).await;
         assert_eq!(take_until(&mut subscription, &effect).await, [effect]);
         // Now it has nothing to do, not even its place to write.
-        world.becomes(LEFT, 0).await;
+        world.all_is_published().await;
     }
 }
 
-#[tokio::test]
-async fn what_another_process_wrote_is_found_by_polling() {
-    let world = World::new().await;
+async fn what_another_process_wrote_is_found_by_polling(world: World) {
     let _relay = world.relay();
     world.becomes(EPOCH, 1).await;
 
     let silent = Statement::new(
         "INSERT INTO outbox (message_id, effect_id, channel, key, kind, created_us, payload)
-         VALUES (?1, 'silent', 'commands', 'k', 'T', 0, x'')",
+         VALUES (?1, 'silent', 'commands', 'k', 'T', 0, ?2)",
+    )
+    .on_postgres(
+        "INSERT INTO outbox (slot, message_id, effect_id, channel, key, kind, created_us, payload)
+         VALUES (0, ?1, 'silent', 'commands', 'k', 'T', 0, ?2)",
     );
-    world.run(silent.bind(MessageId::generate().to_bytes())).await;
+    world.run(silent.bind(MessageId::generate().to_bytes()).bind(Vec::new())).await;
 
     assert_eq!(take_until(&mut world.subscribe().await, "silent").await, ["silent"]);
 }
 
-#[tokio::test]
-async fn a_relay_that_has_nothing_to_do_drains_at_once() {
-    let mut world = World::new().await;
+async fn a_relay_that_has_nothing_to_do_drains_at_once(mut world: World) {
     world.config.poll_ms = 3_600_000;
     let relay = world.relay();
     world.becomes(EPOCH, 1).await;
@@ -220,18 +215,12 @@ async fn a_relay_that_has_nothing_to_do_drains_at_once() {
     relay.drain().await;
 }
 
-#[tokio::test]
-async fn a_relay_drains_though_the_bus_refuses() {
-    let world = World::new().await;
+async fn a_relay_drains_though_the_bus_refuses(world: World) {
     world.append(&[Message { channel: "nowhere".to_owned(), ..message("order", "1") }]).await;
     let relay: Running = world.relay();
-    eventually(PATIENCE, async || match world.number(EPOCH).await {
-        0..2 => Err("not tried again".to_owned()),
-        _ => Ok(()),
-    })
-    .await;
+    world.bus_refuses_again().await;
 
     relay.drain().await;
 
-    assert_eq!(world.number(LEFT).await, 1);
+    assert_eq!(world.unpublished().await, 1);
 }

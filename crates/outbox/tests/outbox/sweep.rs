@@ -1,6 +1,6 @@
 //! The sweep: a command is sent again until it is settled, and not more often than needed.
 
-use crate::world::{World, message, take};
+use crate::world::{on_every_store, World, message, take};
 use messaging::Message;
 use std::time::{Duration, Instant};
 use store::{Change, Statement};
@@ -27,9 +27,18 @@ impl World {
     }
 }
 
-#[tokio::test]
-async fn a_command_without_a_reply_is_sent_again_as_a_new_message_of_the_same_effect() {
-    let world = World::new().await;
+on_every_store! {
+    a_command_without_a_reply_is_sent_again_as_a_new_message_of_the_same_effect,
+    attempts_are_counted_and_the_next_one_is_later,
+    a_command_whose_last_attempt_is_still_in_the_outbox_is_not_sent_again,
+    only_what_is_due_is_sent_again,
+    a_settled_command_is_not_sent_again,
+    settling_twice_or_what_is_unknown_does_no_harm,
+    an_obligation_of_a_change_that_fails_is_none,
+    commands_are_sent_again_at_a_limited_rate_and_the_longest_due_first,
+}
+
+async fn a_command_without_a_reply_is_sent_again_as_a_new_message_of_the_same_effect(world: World) {
     let (_relay, _sweep) = (world.relay(), world.sweep());
     let mut first = message("order", "effect");
     first.traceparent = Some("00-trace".to_owned());
@@ -46,9 +55,7 @@ async fn a_command_without_a_reply_is_sent_again_as_a_new_message_of_the_same_ef
     assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2], "{ids:?}");
 }
 
-#[tokio::test]
-async fn attempts_are_counted_and_the_next_one_is_later() {
-    let world = World::new().await;
+async fn attempts_are_counted_and_the_next_one_is_later(world: World) {
     world.oblige(&message("order", "effect")).await;
     let first_due = world.number("SELECT due_us - since_us FROM obligation").await;
     world.empty_outbox().await;
@@ -61,14 +68,13 @@ async fn attempts_are_counted_and_the_next_one_is_later() {
     assert!((80_000..=120_000).contains(&second_due), "{second_due}");
 }
 
-#[tokio::test]
-async fn a_command_whose_last_attempt_is_still_in_the_outbox_is_not_sent_again() {
-    let world = World::new().await;
-    world.oblige(&message("a", "waiting")).await;
+async fn a_command_whose_last_attempt_is_still_in_the_outbox_is_not_sent_again(world: World) {
     world.oblige(&message("b", "published")).await;
-    world.run(Statement::new("DELETE FROM outbox WHERE effect_id = 'published'")).await;
+    world.empty_outbox().await;
+    world.oblige(&message("a", "waiting")).await;
     // Both are long due, the waiting one longer.
-    world.run(Statement::new("UPDATE obligation SET due_us = (effect_id = 'published')")).await;
+    let due = "UPDATE obligation SET due_us = CASE WHEN effect_id = 'published' THEN 1 ELSE 0 END";
+    world.run(Statement::new(due)).await;
 
     let _sweep = world.sweep();
 
@@ -76,9 +82,7 @@ async fn a_command_whose_last_attempt_is_still_in_the_outbox_is_not_sent_again()
     assert_eq!(world.texts("SELECT effect_id FROM outbox ORDER BY position").await, ["waiting", "published"]);
 }
 
-#[tokio::test]
-async fn only_what_is_due_is_sent_again() {
-    let world = World::new().await;
+async fn only_what_is_due_is_sent_again(world: World) {
     world.oblige(&message("a", "due")).await;
     world.oblige(&message("b", "later")).await;
     world.run(Statement::new("UPDATE obligation SET due_us = due_us + 3600000000 WHERE effect_id = 'later'")).await;
@@ -90,9 +94,7 @@ async fn only_what_is_due_is_sent_again() {
     assert_eq!(world.texts("SELECT effect_id FROM outbox").await, ["due"]);
 }
 
-#[tokio::test]
-async fn a_settled_command_is_not_sent_again() {
-    let world = World::new().await;
+async fn a_settled_command_is_not_sent_again(world: World) {
     world.oblige(&message("a", "settled")).await;
     world.oblige(&message("b", "open")).await;
     world.run(Statement::new("UPDATE obligation SET due_us = 0")).await;
@@ -106,9 +108,7 @@ async fn a_settled_command_is_not_sent_again() {
     assert_eq!(world.texts("SELECT effect_id FROM obligation").await, ["open"]);
 }
 
-#[tokio::test]
-async fn settling_twice_or_what_is_unknown_does_no_harm() {
-    let world = World::new().await;
+async fn settling_twice_or_what_is_unknown_does_no_harm(world: World) {
     world.oblige(&message("a", "effect")).await;
 
     world.settle("effect").await;
@@ -118,9 +118,7 @@ async fn settling_twice_or_what_is_unknown_does_no_harm() {
     assert_eq!(world.number("SELECT count(*) FROM obligation").await, 0);
 }
 
-#[tokio::test]
-async fn an_obligation_of_a_change_that_fails_is_none() {
-    let world = World::new().await;
+async fn an_obligation_of_a_change_that_fails_is_none(world: World) {
     let mut change = Change::new();
     outbox::oblige(&mut change, &message("a", "effect"), &world.config);
     change.push(Statement::new("DELETE FROM outbox WHERE position = -1").expecting(1, "cannot be"));
@@ -130,9 +128,7 @@ async fn an_obligation_of_a_change_that_fails_is_none() {
     assert_eq!((world.number(LEFT).await, world.number("SELECT count(*) FROM obligation").await), (0, 0));
 }
 
-#[tokio::test]
-async fn commands_are_sent_again_at_a_limited_rate_and_the_longest_due_first() {
-    let mut world = World::new().await;
+async fn commands_are_sent_again_at_a_limited_rate_and_the_longest_due_first(mut world: World) {
     world.config.resend_per_second = 5;
     for number in 0..15 {
         world.oblige(&message("order", &format!("{number:02}"))).await;

@@ -3,8 +3,9 @@
 use lifecycle::{Drain, Tasks};
 use messaging::{Bus, Channel, Delivery, Embedded, Keeps, Message, MessageId, Subscription};
 use outbox::{Config, Metrics};
+use servers::Postgres;
 use std::time::{Duration, Instant};
-use store::{Change, Statement, Store};
+use store::{Change, PostgresConfig, Statement, Store};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
@@ -12,6 +13,31 @@ pub(crate) const CHANNELS: &[Channel] = &[
     Channel { name: "commands", keeps: Keeps::UntilAcknowledged, consumers: &["service"] },
     Channel { name: "filler", keeps: Keeps::UntilAcknowledged, consumers: &["drain"] },
 ];
+
+/// Makes one test per store of each of these behaviours.
+macro_rules! on_every_store {
+    ($($behaviour:ident,)+) => {
+        mod sqlite {
+            $(
+                #[tokio::test]
+                async fn $behaviour() {
+                    super::$behaviour(crate::world::World::new().await).await;
+                }
+            )+
+        }
+        mod postgres {
+            $(
+                #[tokio::test]
+                async fn $behaviour() {
+                    if let Some(world) = crate::world::World::on_postgres().await {
+                        super::$behaviour(world).await;
+                    }
+                }
+            )+
+        }
+    };
+}
+pub(crate) use on_every_store;
 
 /// Longer than any of these waits on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -22,6 +48,8 @@ pub(crate) struct World {
     pub(crate) bus_store: Store,
     pub(crate) config: Config,
     pub(crate) metrics: Metrics,
+    /// Of the PostgreSQL database.
+    pub(crate) url: String,
     _directory: TempDir,
 }
 
@@ -33,17 +61,59 @@ impl World {
     pub(crate) async fn with_bus(config: &store::Config) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open_sqlite(&directory.path().join("service.db"), &store::Config::default()).unwrap();
+        World::around(store, config, directory).await
+    }
+
+    /// On a new database of the shared server; `None` on a machine without PostgreSQL.
+    pub(crate) async fn on_postgres() -> Option<Self> {
+        if !Postgres::require() {
+            return None;
+        }
+        let url = Postgres::shared().await.database().await;
+        let store = Store::open_postgres(&PostgresConfig { url: url.clone(), ..PostgresConfig::default() }).await.unwrap();
+        let mut world = World::around(store, &store::Config::default(), tempfile::tempdir().unwrap()).await;
+        world.url = url;
+        Some(world)
+    }
+
+    async fn around(store: Store, config: &store::Config, directory: TempDir) -> Self {
         outbox::migrate(&store).await.unwrap();
         let bus_store = Store::open_sqlite(&directory.path().join("channels.db"), config).unwrap();
         let bus = Bus::Embedded(Embedded::open(bus_store.clone(), CHANNELS).await.unwrap());
         let config = Config { poll_ms: 50, resend_first_ms: 50, ..Config::default() };
-        World { store, bus, bus_store, config, metrics: Metrics::default(), _directory: directory }
+        World { store, bus, bus_store, config, metrics: Metrics::default(), url: String::new(), _directory: directory }
     }
 
     pub(crate) fn relay(&self) -> Running {
         let (store, bus) = (self.store.clone(), self.bus.clone());
         let (config, metrics) = (self.config.clone(), self.metrics.clone());
         Running::start(|drain| outbox::relay(store, bus, config, metrics, drain))
+    }
+
+    /// Lets the lease of a relay run out that was cut off and cannot give it back.
+    pub(crate) async fn expire_lease(&self) {
+        self.run(Statement::new("UPDATE outbox_cursor SET until_us = 0")).await;
+    }
+
+    pub(crate) async fn unpublished(&self) -> u64 {
+        outbox::audit(&self.store).await.unwrap().unpublished
+    }
+
+    pub(crate) async fn all_is_published(&self) {
+        eventually(PATIENCE, async || match self.unpublished().await {
+            0 => Ok(()),
+            left => Err(format!("{left} messages are not published")),
+        })
+        .await;
+    }
+
+    /// Waits until the relay was refused twice.
+    pub(crate) async fn bus_refuses_again(&self) {
+        eventually(PATIENCE, async || match self.metrics.publish_failures() {
+            0..2 => Err("not tried again".to_owned()),
+            _ => Ok(()),
+        })
+        .await;
     }
 
     pub(crate) fn sweep(&self) -> Running {

@@ -1,5 +1,6 @@
 //! Takes a restaurant in, and tells everybody.
 
+use super::save::look;
 use crate::domain::Restaurant;
 use crate::wire::Creation;
 use crate::{Error, messages};
@@ -13,7 +14,9 @@ pub(crate) async fn create_restaurant(store: &Store, wanted: Creation) -> Result
     let mut change = Change::new();
     crate::store::insert(&mut change, &restaurant);
     outbox::append(&mut change, &messages::revised(&restaurant));
-    let saved = store.commit(change).await;
-    saved.map_err(|source| Error::Save { restaurant_id: restaurant.id, source })?;
-    Ok(restaurant)
+    match store.commit(change).await {
+        Ok(_) => Ok(restaurant),
+        Err(source @ store::Error::Unknown { .. }) => look(store, restaurant, source).await,
+        Err(source) => Err(Error::Save { restaurant_id: restaurant.id, source }),
+    }
 }

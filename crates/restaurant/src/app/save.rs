@@ -25,8 +25,18 @@ pub(super) async fn save(
         match store.commit(change).await {
             Ok(_) => return Ok(after),
             Err(store::Error::Conflict { .. }) => {}
+            Err(source @ store::Error::Unknown { .. }) => return look(store, after, source).await,
             Err(source) => return Err(Error::Save { restaurant_id, source }),
         }
     }
     Err(Error::Overtaken(restaurant_id))
+}
+
+/// Looks whether a restaurant was saved. That it is not there yet does not say that it never will be.
+pub(super) async fn look(store: &Store, saved: Restaurant, unknown: store::Error) -> Result<Restaurant, Error> {
+    match crate::store::load(store, saved.id).await {
+        Ok(Some(found)) if found.version == saved.version && found.update_time == saved.update_time => Ok(saved),
+        // Another change came after it, or before it; whoever asks can tell which.
+        Ok(_) | Err(_) => Err(Error::SaveUnknown { restaurant_id: saved.id, source: unknown }),
+    }
 }

@@ -41,6 +41,26 @@ pub(crate) async fn list(store: &Store, page: &Page) -> Result<Vec<Restaurant>, 
     rows.and_then(|rows| rows.into_iter().map(read).collect()).map_err(Error::List)
 }
 
+/// Reads the ids of restaurants that were created after `after`, oldest first.
+pub(crate) async fn ids_after(
+    store: &Store,
+    after: Option<RestaurantId>,
+    limit: u32,
+) -> Result<Vec<RestaurantId>, Error> {
+    let query =
+        Statement::new("SELECT restaurant_id FROM restaurant WHERE restaurant_id > ?1 ORDER BY restaurant_id LIMIT ?2");
+    let after = after.map_or_else(Vec::new, RestaurantId::to_bytes);
+    let rows = store.query(query.bind(after).bind(limit)).await.map_err(Error::List)?;
+    rows.into_iter().map(|mut row| id(&mut row)).collect::<Result<_, _>>().map_err(Error::List)
+}
+
+/// Adds to a change that nobody else changes a restaurant meanwhile, provided that it is as it was read.
+pub(crate) fn hold(change: &mut Change, restaurant: &Restaurant) {
+    let sql = "UPDATE restaurant SET version = version WHERE restaurant_id = ?1 AND version = ?2";
+    let statement = Statement::new(sql).bind(restaurant.id.to_bytes()).bind(restaurant.version);
+    change.push(statement.expecting(1, "the restaurant is as it was read"));
+}
+
 /// Adds to a change that a restaurant is there, with the first version of its menu.
 pub(crate) fn insert(change: &mut Change, restaurant: &Restaurant) {
     let sql = "INSERT INTO restaurant
@@ -53,7 +73,7 @@ pub(crate) fn insert(change: &mut Change, restaurant: &Restaurant) {
 /// Adds to a change that a restaurant has become `restaurant`, provided that its version was the one before.
 pub(crate) fn update(change: &mut Change, restaurant: &Restaurant) {
     let sql = "UPDATE restaurant SET version = ?2, document = ?3, accepts_orders = ?4, accepted_before = ?5,
-        accepts_changed_us = ?6, menu_version = ?7, update_us = ?8 WHERE restaurant_id = ?1 AND version = ?2 - 1";
+        accepts_changed_us = ?6, menu_version = ?7, update_us = ?8 WHERE restaurant_id = ?1 AND version + 1 = ?2";
     change.push(bind(Statement::new(sql), restaurant).expecting(1, "the restaurant is as it was read"));
 }
 
@@ -109,12 +129,12 @@ fn restaurant_with_menu(restaurants: Vec<Row>, menus: Vec<Row>) -> Result<Option
 
 /// Reads a restaurant whose menu has a version and no items.
 pub(super) fn read(mut row: Row) -> Result<Restaurant, store::Error> {
-    let id: Vec<u8> = row.take(0)?;
+    let id = id(&mut row)?;
     let document: Vec<u8> = row.take(2)?;
     let document = contract::Restaurant::decode(document.as_slice()).map_err(|_| not(2, "a Restaurant"))?;
     let (profile, _) = wire::profile(&document, &mut Violations::new());
     Ok(Restaurant {
-        id: RestaurantId::from_slice(&id).ok_or(not(0, "16 bytes"))?,
+        id,
         version: row.take(1)?,
         profile: profile.ok_or(not(2, "a valid Restaurant"))?,
         acceptance: Acceptance {
@@ -126,6 +146,10 @@ pub(super) fn read(mut row: Row) -> Result<Restaurant, store::Error> {
         create_time: Instant(row.take(7)?),
         update_time: Instant(row.take(8)?),
     })
+}
+
+fn id(row: &mut Row) -> Result<RestaurantId, store::Error> {
+    RestaurantId::from_slice(&row.take::<Vec<u8>>(0)?).ok_or(not(0, "16 bytes"))
 }
 
 /// Reads a menu from its version and its document.

@@ -4,6 +4,7 @@ use super::{menu, profile};
 use crate::domain::{MenuItem, Profile, Revision};
 use iso_currency::Currency;
 use proto::comanda::restaurant::v1 as contract;
+use proto::text::check_line;
 use proto::{Violation, Violations};
 
 /// A restaurant that is to be created.
@@ -18,6 +19,7 @@ pub(crate) struct Creation {
 pub(crate) fn creation(request: &contract::CreateRestaurantRequest) -> Result<Creation, Violations> {
     let given = request.restaurant.as_ref().ok_or_else(|| Violation::required("restaurant"))?;
     let mut violations = Violations::new();
+    legible(given, &mut violations);
     let (profile, currency) = profile::profile(given, &mut violations);
     let items = given.menu.as_ref().map(|menu| menu.items.as_slice()).unwrap_or_default();
     let items = menu::items("restaurant.menu.items", items, currency, &mut violations);
@@ -26,6 +28,16 @@ pub(crate) fn creation(request: &contract::CreateRestaurantRequest) -> Result<Cr
             Ok(Creation { profile, accepts_orders: given.accepts_orders.unwrap_or(true), items })
         }
         _ => Err(violations),
+    }
+}
+
+/// Refuses control characters. Not where rows are read: some may have been taken in by looser rules.
+fn legible(given: &contract::Restaurant, violations: &mut Violations) {
+    violations.take(check_line("restaurant.name", given.name.trim()));
+    let prefixes = given.delivery_area.as_ref().map(|area| area.postal_code_prefixes.as_slice()).unwrap_or_default();
+    for (number, prefix) in prefixes.iter().enumerate() {
+        let field = || format!("restaurant.delivery_area.postal_code_prefixes[{number}]");
+        violations.take(check_line("", prefix.trim()).map_err(|wrong| Violation::new(field(), wrong.description)));
     }
 }
 
@@ -85,6 +97,7 @@ pub(crate) fn revision(
     let given = request.restaurant.as_ref().ok_or_else(|| Violation::required("restaurant"))?;
     let mut violations = Violations::new();
     let mut revision = Revision::default();
+    legible(given, &mut violations);
     for field in fields(request, given, currency, &mut violations) {
         match field {
             Field::Name => revision.name = violations.take(profile::name(given)),

@@ -4,6 +4,7 @@ use crate::domain::{MenuItem, MenuItemId, Text};
 use iso_currency::Currency;
 use prost::Message;
 use proto::comanda::restaurant::v1 as contract;
+use proto::text::{check_line, check_lines};
 use proto::{Amount, Violation, Violations};
 use std::collections::HashMap;
 
@@ -28,6 +29,7 @@ pub(crate) fn items(
         return Vec::new();
     }
     unique(field, items, violations);
+    legible(field, items, violations);
     stored_items(field, items, currency, violations)
 }
 
@@ -49,6 +51,21 @@ pub(crate) fn stored_items(
         }
     }
     read
+}
+
+/// Refuses control characters. Not where rows are read: some may have been taken in by looser rules.
+fn legible(field: &str, items: &[contract::MenuItem], violations: &mut Violations) {
+    for (number, item) in items.iter().enumerate() {
+        let checked = [
+            check_line("menu_item_id", &item.menu_item_id),
+            check_line("name", item.name.trim()),
+            check_line("category", item.category.trim()),
+            check_lines("description", &item.description),
+        ];
+        for wrong in checked.into_iter().filter_map(Result::err) {
+            violations.push(wrong.below(&format!("{field}[{number}]")));
+        }
+    }
 }
 
 fn unique(field: &str, items: &[contract::MenuItem], violations: &mut Violations) {

@@ -1,6 +1,6 @@
 //! Calls about restaurants.
 
-use crate::house::House;
+use crate::house::{House, on_every_store};
 use prost_types::FieldMask;
 use proto::RestaurantId;
 use proto::comanda::restaurant::v1::{
@@ -59,9 +59,17 @@ pub(crate) fn check_fields(status: &Status, fields: &[&str]) {
     assert_eq!(violations.iter().map(|it| it.field.as_str()).collect::<Vec<_>>(), fields);
 }
 
-#[tokio::test]
-async fn a_restaurant_that_was_created_can_be_read() {
-    let mut house = House::open().await;
+on_every_store! {
+    a_restaurant_that_was_created_can_be_read,
+    a_restaurant_without_a_menu_has_an_empty_first_one,
+    a_restaurant_nobody_knows_is_not_found_with_a_reason,
+    a_request_that_is_wrong_names_its_fields,
+    restaurants_are_listed_newest_first_without_their_items,
+    an_update_changes_what_it_names_and_leaves_the_menu,
+    a_page_that_would_be_too_large_for_a_client_has_fewer_restaurants,
+}
+
+async fn a_restaurant_that_was_created_can_be_read(mut house: House) {
     let wanted = Restaurant { restaurant_id: "whatever".to_owned(), ..trattoria(vec![item("a", 9)]) };
 
     let created = house.create(wanted).await;
@@ -74,18 +82,13 @@ async fn a_restaurant_that_was_created_can_be_read() {
     assert_eq!(house.get(&created.restaurant_id).await.unwrap(), created);
 }
 
-#[tokio::test]
-async fn a_restaurant_without_a_menu_has_an_empty_first_one() {
-    let mut house = House::open().await;
-
+async fn a_restaurant_without_a_menu_has_an_empty_first_one(mut house: House) {
     let created = house.create(Restaurant { menu: None, ..trattoria(Vec::new()) }).await;
 
     assert_eq!(created.menu, Some(Menu { version: 1, items: Vec::new() }));
 }
 
-#[tokio::test]
-async fn a_restaurant_nobody_knows_is_not_found_with_a_reason() {
-    let mut house = House::open().await;
+async fn a_restaurant_nobody_knows_is_not_found_with_a_reason(mut house: House) {
     let restaurant_id = RestaurantId::generate().to_string();
     let nobody = Restaurant { restaurant_id: restaurant_id.clone(), ..trattoria(Vec::new()) };
     let tickets = ListTicketsRequest { restaurant_id: restaurant_id.clone(), ..ListTicketsRequest::default() };
@@ -106,9 +109,7 @@ async fn a_restaurant_nobody_knows_is_not_found_with_a_reason() {
     }
 }
 
-#[tokio::test]
-async fn a_request_that_is_wrong_names_its_fields() {
-    let mut house = House::open().await;
+async fn a_request_that_is_wrong_names_its_fields(mut house: House) {
     let known = house.create(trattoria(Vec::new())).await;
     let bad = MenuItem { price: None, ..item("", 1) };
     let create = CreateRestaurantRequest { restaurant: Some(trattoria(vec![bad.clone()])) };
@@ -126,9 +127,7 @@ async fn a_request_that_is_wrong_names_its_fields() {
     check_fields(&house.get("42").await.unwrap_err(), &["restaurant_id"]);
 }
 
-#[tokio::test]
-async fn restaurants_are_listed_newest_first_without_their_items() {
-    let mut house = House::open().await;
+async fn restaurants_are_listed_newest_first_without_their_items(mut house: House) {
     for name in ["Ada", "Bella", "Carlo"] {
         house.create(Restaurant { name: name.to_owned(), ..trattoria(vec![item("a", 9)]) }).await;
     }
@@ -147,9 +146,7 @@ async fn restaurants_are_listed_newest_first_without_their_items() {
     assert_eq!(first.restaurants[0].menu, Some(Menu { version: 1, items: Vec::new() }));
 }
 
-#[tokio::test]
-async fn an_update_changes_what_it_names_and_leaves_the_menu() {
-    let mut house = House::open().await;
+async fn an_update_changes_what_it_names_and_leaves_the_menu(mut house: House) {
     let before = house.create(trattoria(vec![item("a", 9)])).await;
 
     let wanted = Restaurant { name: "Osteria".to_owned(), minimum_order: pounds(15), ..before.clone() };
@@ -160,9 +157,7 @@ async fn an_update_changes_what_it_names_and_leaves_the_menu() {
     assert_eq!(house.get(&before.restaurant_id).await.unwrap(), after);
 }
 
-#[tokio::test]
-async fn a_page_that_would_be_too_large_for_a_client_has_fewer_restaurants() {
-    let mut house = House::open().await;
+async fn a_page_that_would_be_too_large_for_a_client_has_fewer_restaurants(mut house: House) {
     let postal_code_prefixes = (0..1_000).map(|number| format!("{number:020}")).collect();
     let delivery_area = Some(proto::comanda::restaurant::v1::DeliveryArea { postal_code_prefixes });
     for _ in 0..150 {

@@ -7,14 +7,40 @@ use proto::channel::{CONSUMER_COMMANDS, ORDER_REPLIES, RESTAURANT_COMMANDS, REST
 use proto::comanda::restaurant::v1::restaurant_service_client::RestaurantServiceClient;
 use restaurant::{Config, Deps};
 use rpc::{Guarded, Slot, Upstream};
+use servers::Postgres;
 use std::future::Future;
 use std::time::Duration;
-use store::{Statement, Store};
+use store::{PostgresConfig, Statement, Store};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout};
 
 /// How long anything may take: hundreds of times what it does take.
 pub(crate) const WITHIN: Duration = Duration::from_secs(20);
+
+/// Makes one test per store of each of these stories.
+macro_rules! on_every_store {
+    ($($story:ident,)+) => {
+        mod sqlite {
+            $(
+                #[tokio::test]
+                async fn $story() {
+                    super::$story(crate::house::House::open().await).await;
+                }
+            )+
+        }
+        mod postgres {
+            $(
+                #[tokio::test]
+                async fn $story() {
+                    if let Some(house) = crate::house::House::on_postgres().await {
+                        super::$story(house).await;
+                    }
+                }
+            )+
+        }
+    };
+}
+pub(crate) use on_every_store;
 
 const CHANNELS: &[Channel] = &[
     Channel { name: CONSUMER_COMMANDS, keeps: Keeps::UntilAcknowledged, consumers: &["consumer"] },
@@ -37,12 +63,27 @@ pub(crate) struct House {
 impl House {
     pub(crate) async fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let open = |name| Store::open_sqlite(&folder.path().join(name), &store::Config::default()).unwrap();
-        let bus = Bus::Embedded(Embedded::open(open("channels.db"), CHANNELS).await.unwrap());
+        let path = folder.path().join("restaurant.db");
+        House::around(Store::open_sqlite(&path, &store::Config::default()).unwrap(), folder).await
+    }
+
+    /// On a new database of the shared server; `None` on a machine without PostgreSQL.
+    pub(crate) async fn on_postgres() -> Option<Self> {
+        if !Postgres::require() {
+            return None;
+        }
+        let url = Postgres::shared().await.database().await;
+        let store = Store::open_postgres(&PostgresConfig { url, ..PostgresConfig::default() }).await.unwrap();
+        Some(House::around(store, tempfile::tempdir().unwrap()).await)
+    }
+
+    async fn around(store: Store, folder: TempDir) -> Self {
+        let channels = Store::open_sqlite(&folder.path().join("channels.db"), &store::Config::default()).unwrap();
+        let bus = Bus::Embedded(Embedded::open(channels, CHANNELS).await.unwrap());
         let (upstream, slot) = Upstream::in_process("restaurant");
         let mut house = House {
             client: RestaurantServiceClient::new(upstream),
-            store: open("restaurant.db"),
+            store,
             replies: bus.subscribe(ORDER_REPLIES, "order").await.unwrap(),
             events: bus.subscribe(RESTAURANT_EVENTS, "order-replica").await.unwrap(),
             bus,

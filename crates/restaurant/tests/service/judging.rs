@@ -1,7 +1,7 @@
 //! Orders that are judged over messages.
 
 use crate::grpc::{item, pounds, trattoria};
-use crate::house::{House, again, command};
+use crate::house::{House, again, command, on_every_store};
 use messaging::Message;
 use proto::comanda::messages::v1::{OrderDetailsRejected, OrderDetailsValidated, ValidateOrderDetails};
 use proto::comanda::order::v1::rejection::reason::Code;
@@ -43,9 +43,18 @@ async fn refused(house: &mut House, ask: &ValidateOrderDetails) -> (i64, Vec<(Co
     (rejected.menu_version, reasons.collect())
 }
 
-#[tokio::test]
-async fn an_order_that_can_be_cooked_is_validated() {
-    let mut house = House::open().await;
+on_every_store! {
+    an_order_that_can_be_cooked_is_validated,
+    a_refusal_names_all_reasons_with_their_fields,
+    an_id_that_no_restaurant_has_is_a_refusal,
+    the_menu_before_counts_for_a_minute,
+    a_revised_menu_is_judged_by_at_once,
+    a_restaurant_that_stops_taking_orders_still_cooks_what_was_ordered_before,
+    a_command_that_comes_again_gets_the_same_reply_whatever_happened_meanwhile,
+    what_cannot_be_understood_is_parked_and_other_keys_flow,
+}
+
+async fn an_order_that_can_be_cooked_is_validated(mut house: House) {
     let restaurant = house.create(trattoria(vec![item("a", 9)])).await;
     let ask = ask(&restaurant.restaurant_id, &[("a", 9), ("a", 9)]);
 
@@ -54,9 +63,7 @@ async fn an_order_that_can_be_cooked_is_validated() {
     assert_eq!(validated, OrderDetailsValidated { order_id: ask.order_id, menu_version: 1 });
 }
 
-#[tokio::test]
-async fn a_refusal_names_all_reasons_with_their_fields() {
-    let mut house = House::open().await;
+async fn a_refusal_names_all_reasons_with_their_fields(mut house: House) {
     let gone = MenuItem { available: Some(false), ..item("b", 8) };
     let postal_code_prefixes = vec!["N1".to_owned()];
     let restaurant = Restaurant {
@@ -80,19 +87,14 @@ async fn a_refusal_names_all_reasons_with_their_fields() {
     assert_eq!(refused(&mut house, &ask).await, (1, expected));
 }
 
-#[tokio::test]
-async fn an_id_that_no_restaurant_has_is_a_refusal() {
-    let mut house = House::open().await;
-
+async fn an_id_that_no_restaurant_has_is_a_refusal(mut house: House) {
     for restaurant_id in [&RestaurantId::generate().to_string(), "nowhere", ""] {
         let expected = vec![(Code::RestaurantUnknown, "restaurantId".to_owned())];
         assert_eq!(refused(&mut house, &ask(restaurant_id, &[("a", 9)])).await, (0, expected));
     }
 }
 
-#[tokio::test]
-async fn the_menu_before_counts_for_a_minute() {
-    let mut house = House::open().await;
+async fn the_menu_before_counts_for_a_minute(mut house: House) {
     let restaurant = house.create(trattoria(vec![item("a", 9)])).await;
     house.revise(&restaurant.restaurant_id, vec![item("a", 10)]).await.unwrap();
     let soon = ask(&restaurant.restaurant_id, &[("a", 9)]);
@@ -106,9 +108,7 @@ async fn the_menu_before_counts_for_a_minute() {
     assert_eq!(refused(&mut house, &late).await, (2, expected));
 }
 
-#[tokio::test]
-async fn a_revised_menu_is_judged_by_at_once() {
-    let mut house = House::open().await;
+async fn a_revised_menu_is_judged_by_at_once(mut house: House) {
     let restaurant = house.create(trattoria(vec![item("a", 9)])).await;
     let priced_by = |menu_version, units| {
         let ask = ask(&restaurant.restaurant_id, &[("a", units)]);
@@ -130,9 +130,7 @@ async fn a_revised_menu_is_judged_by_at_once() {
     assert_eq!(refused(&mut house, &unheard_of).await, (5, expected));
 }
 
-#[tokio::test]
-async fn a_restaurant_that_stops_taking_orders_still_cooks_what_was_ordered_before() {
-    let mut house = House::open().await;
+async fn a_restaurant_that_stops_taking_orders_still_cooks_what_was_ordered_before(mut house: House) {
     let restaurant = house.create(trattoria(vec![item("a", 9)])).await;
     let before = ask(&restaurant.restaurant_id, &[("a", 9)]);
     house.update(Restaurant { accepts_orders: Some(false), ..restaurant.clone() }, &["accepts_orders"]).await.unwrap();
@@ -144,9 +142,7 @@ async fn a_restaurant_that_stops_taking_orders_still_cooks_what_was_ordered_befo
     assert_eq!(reasons, [(Code::RestaurantNotAcceptingOrders, "restaurantId".to_owned())]);
 }
 
-#[tokio::test]
-async fn a_command_that_comes_again_gets_the_same_reply_whatever_happened_meanwhile() {
-    let mut house = House::open().await;
+async fn a_command_that_comes_again_gets_the_same_reply_whatever_happened_meanwhile(mut house: House) {
     let restaurant = house.create(trattoria(vec![item("a", 9)])).await;
     let first = message(&ask(&restaurant.restaurant_id, &[("a", 9)]));
     let second = again(&first);
@@ -159,9 +155,7 @@ async fn a_command_that_comes_again_gets_the_same_reply_whatever_happened_meanwh
     assert_eq!(house.number("SELECT count(*) FROM inbox").await, 1);
 }
 
-#[tokio::test]
-async fn what_cannot_be_understood_is_parked_and_other_keys_flow() {
-    let mut house = House::open().await;
+async fn what_cannot_be_understood_is_parked_and_other_keys_flow(mut house: House) {
     let restaurant = house.create(trattoria(vec![item("a", 9)])).await;
     let message = |ask: ValidateOrderDetails| message(&ask);
     let fine = || ask(&restaurant.restaurant_id, &[("a", 9)]);

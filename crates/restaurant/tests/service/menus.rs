@@ -1,7 +1,8 @@
 //! Revisions of restaurants and menus, and what everybody is told of them.
 
 use crate::grpc::{check_fields, item, trattoria};
-use crate::house::House;
+use crate::house::{House, on_every_store};
+use lifecycle::Drain;
 use messaging::Message;
 use prost::Message as _;
 use proto::channel::{RESTAURANT_EVENTS, decode, kind};
@@ -21,10 +22,18 @@ fn check_event(event: &Message, version: i64, restaurant: &Restaurant) {
     assert_eq!(told, RestaurantRevised { version, restaurant: Some(restaurant.clone()) });
 }
 
-#[tokio::test]
-async fn everybody_is_told_of_each_change_once_and_in_order() {
-    let mut house = House::open().await;
+on_every_store! {
+    everybody_is_told_of_each_change_once_and_in_order,
+    what_the_bus_has_lost_is_told_again,
+    publishing_again_ends_with_the_service,
+    a_revision_replaces_the_menu_and_keeps_the_one_before,
+    a_menu_that_ended_30_days_ago_is_dropped,
+    revisions_at_the_same_time_each_have_a_version_of_their_own,
+    prices_of_a_revision_are_in_the_currency_of_the_restaurant,
+    a_menu_as_large_as_it_may_be_can_be_read_again,
+}
 
+async fn everybody_is_told_of_each_change_once_and_in_order(mut house: House) {
     let created = house.create(trattoria(vec![item("a", 9)])).await;
     check_event(&house.event().await, 1, &created);
     let closed = Restaurant { accepts_orders: Some(false), ..created };
@@ -38,9 +47,32 @@ async fn everybody_is_told_of_each_change_once_and_in_order() {
     assert_eq!(revised.accepts_orders, Some(false));
 }
 
-#[tokio::test]
-async fn a_revision_replaces_the_menu_and_keeps_the_one_before() {
-    let mut house = House::open().await;
+async fn what_the_bus_has_lost_is_told_again(mut house: House) {
+    let first = house.create(trattoria(vec![item("a", 9)])).await;
+    house.event().await;
+    let second = house.create(trattoria(vec![item("b", 8)])).await;
+    house.event().await;
+    let revised = house.revise(&first.restaurant_id, vec![item("a", 10)]).await.unwrap();
+    house.event().await;
+
+    let count = restaurant::republish(&house.store, &Drain::new()).await.unwrap();
+
+    assert_eq!(count, 2);
+    check_event(&house.event().await, 2, &revised);
+    check_event(&house.event().await, 1, &second);
+}
+
+async fn publishing_again_ends_with_the_service(mut house: House) {
+    house.create(trattoria(Vec::new())).await;
+    let drain = Drain::new();
+    drain.request();
+
+    let stopped = restaurant::republish(&house.store, &drain).await;
+
+    assert!(matches!(stopped, Err(restaurant::Error::Stopped)), "{stopped:?}");
+}
+
+async fn a_revision_replaces_the_menu_and_keeps_the_one_before(mut house: House) {
     let before = house.create(trattoria(vec![item("a", 9), item("b", 8)])).await;
 
     let after = house.revise(&before.restaurant_id, vec![item("b", 7)]).await.unwrap();
@@ -51,9 +83,7 @@ async fn a_revision_replaces_the_menu_and_keeps_the_one_before() {
     assert_eq!(house.number("SELECT count(*) FROM menu WHERE version = 1 AND superseded_at_us IS NOT NULL").await, 1);
 }
 
-#[tokio::test]
-async fn a_menu_that_ended_30_days_ago_is_dropped() {
-    let mut house = House::open().await;
+async fn a_menu_that_ended_30_days_ago_is_dropped(mut house: House) {
     let restaurant = house.create(trattoria(Vec::new())).await;
     house.revise(&restaurant.restaurant_id, Vec::new()).await.unwrap();
     let mut aged = Change::new();
@@ -67,9 +97,7 @@ async fn a_menu_that_ended_30_days_ago_is_dropped() {
     assert_eq!(house.number("SELECT count(*) FROM menu").await, 2);
 }
 
-#[tokio::test]
-async fn revisions_at_the_same_time_each_have_a_version_of_their_own() {
-    let mut house = House::open().await;
+async fn revisions_at_the_same_time_each_have_a_version_of_their_own(mut house: House) {
     let restaurant = house.create(trattoria(Vec::new())).await;
     let revise = |units| {
         let mut client = house.client.clone();
@@ -89,9 +117,7 @@ async fn revisions_at_the_same_time_each_have_a_version_of_their_own() {
     assert_eq!(house.number("SELECT version FROM restaurant").await, 6);
 }
 
-#[tokio::test]
-async fn prices_of_a_revision_are_in_the_currency_of_the_restaurant() {
-    let mut house = House::open().await;
+async fn prices_of_a_revision_are_in_the_currency_of_the_restaurant(mut house: House) {
     let restaurant = house.create(trattoria(Vec::new())).await;
     let mut euros = item("a", 9);
     euros.price.as_mut().unwrap().currency_code = "EUR".to_owned();
@@ -101,9 +127,7 @@ async fn prices_of_a_revision_are_in_the_currency_of_the_restaurant() {
     check_fields(&refused, &["items[1].price.currency_code"]);
 }
 
-#[tokio::test]
-async fn a_menu_as_large_as_it_may_be_can_be_read_again() {
-    let mut house = House::open().await;
+async fn a_menu_as_large_as_it_may_be_can_be_read_again(mut house: House) {
     let restaurant = house.create(trattoria(Vec::new())).await;
     let dish =
         |number: i32, chars: usize| MenuItem { description: "d".repeat(chars), ..item(&format!("{number:05}"), 9) };

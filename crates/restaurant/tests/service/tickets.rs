@@ -1,7 +1,7 @@
 //! Tickets: created once for an order, called off for ever.
 
 use crate::grpc::{item, trattoria};
-use crate::house::{House, again, command};
+use crate::house::{House, again, command, on_every_store};
 use messaging::Message;
 use proto::comanda::messages::v1::{CancelTicket, CreateTicket, TicketCancelled, TicketCreated, TicketRejected};
 use proto::comanda::order::v1::rejection::reason::Code;
@@ -45,9 +45,20 @@ impl House {
     }
 }
 
-#[tokio::test]
-async fn a_ticket_is_created_with_what_to_cook() {
-    let mut house = House::open().await;
+on_every_store! {
+    a_ticket_is_created_with_what_to_cook,
+    a_command_that_comes_again_creates_no_second_ticket,
+    a_forgotten_reply_does_no_harm,
+    a_ticket_that_is_called_off_stays_so,
+    a_ticket_can_be_called_off_before_it_was_created,
+    of_a_ticket_and_its_cancellation_under_different_keys_either_may_win_and_nothing_is_cooked,
+    nobody_cooks_in_a_restaurant_that_is_not_there,
+    tickets_are_listed_newest_first_and_belong_to_one_restaurant,
+    an_audit_tells_every_ticket,
+    commands_wait_for_a_service_that_is_away,
+}
+
+async fn a_ticket_is_created_with_what_to_cook(mut house: House) {
     let (restaurant_id, order_id) = (house.restaurant().await, order_id());
 
     let created: TicketCreated = house.ask(&create(&order_id, &restaurant_id)).await;
@@ -61,9 +72,7 @@ async fn a_ticket_is_created_with_what_to_cook() {
     assert_eq!(house.tickets(&restaurant_id).await, [ticket]);
 }
 
-#[tokio::test]
-async fn a_command_that_comes_again_creates_no_second_ticket() {
-    let mut house = House::open().await;
+async fn a_command_that_comes_again_creates_no_second_ticket(mut house: House) {
     let (restaurant_id, order_id) = (house.restaurant().await, order_id());
     let first = create(&order_id, &restaurant_id);
     let second = again(&first);
@@ -75,9 +84,7 @@ async fn a_command_that_comes_again_creates_no_second_ticket() {
     assert_eq!(house.tickets(&restaurant_id).await.len(), 1);
 }
 
-#[tokio::test]
-async fn a_forgotten_reply_does_no_harm() {
-    let mut house = House::open().await;
+async fn a_forgotten_reply_does_no_harm(mut house: House) {
     let (restaurant_id, order_id) = (house.restaurant().await, order_id());
     let first = create(&order_id, &restaurant_id);
     let created: TicketCreated = house.ask(&first).await;
@@ -91,9 +98,7 @@ async fn a_forgotten_reply_does_no_harm() {
     assert_eq!(house.tickets(&restaurant_id).await.len(), 1);
 }
 
-#[tokio::test]
-async fn a_ticket_that_is_called_off_stays_so() {
-    let mut house = House::open().await;
+async fn a_ticket_that_is_called_off_stays_so(mut house: House) {
     let (restaurant_id, order_id) = (house.restaurant().await, order_id());
     let _created: TicketCreated = house.ask(&create(&order_id, &restaurant_id)).await;
     let cancel = cancel(&order_id, &restaurant_id);
@@ -108,9 +113,7 @@ async fn a_ticket_that_is_called_off_stays_so() {
     assert_ne!(tickets[0].update_time, tickets[0].create_time);
 }
 
-#[tokio::test]
-async fn a_ticket_can_be_called_off_before_it_was_created() {
-    let mut house = House::open().await;
+async fn a_ticket_can_be_called_off_before_it_was_created(mut house: House) {
     let (restaurant_id, order_id) = (house.restaurant().await, order_id());
 
     let _cancelled: TicketCancelled = house.ask(&cancel(&order_id, &restaurant_id)).await;
@@ -120,9 +123,7 @@ async fn a_ticket_can_be_called_off_before_it_was_created() {
     assert_eq!((tickets.len(), tickets[0].state(), tickets[0].lines.len()), (1, State::Cancelled, 0));
 }
 
-#[tokio::test]
-async fn of_a_ticket_and_its_cancellation_under_different_keys_either_may_win_and_nothing_is_cooked() {
-    let mut house = House::open().await;
+async fn of_a_ticket_and_its_cancellation_under_different_keys_either_may_win_and_nothing_is_cooked(mut house: House) {
     let (restaurant_id, order_id) = (house.restaurant().await, order_id());
     let create = Message { key: "another".to_owned(), ..create(&order_id, &restaurant_id) };
 
@@ -134,10 +135,7 @@ async fn of_a_ticket_and_its_cancellation_under_different_keys_either_may_win_an
     assert_eq!((tickets.len(), tickets[0].state()), (1, State::Cancelled));
 }
 
-#[tokio::test]
-async fn nobody_cooks_in_a_restaurant_that_is_not_there() {
-    let mut house = House::open().await;
-
+async fn nobody_cooks_in_a_restaurant_that_is_not_there(mut house: House) {
     for restaurant_id in [&RestaurantId::generate().to_string(), "nowhere"] {
         let order_id = order_id();
         assert_eq!(house.rejected(&create(&order_id, restaurant_id)).await, [Code::RestaurantUnknown]);
@@ -145,9 +143,7 @@ async fn nobody_cooks_in_a_restaurant_that_is_not_there() {
     }
 }
 
-#[tokio::test]
-async fn tickets_are_listed_newest_first_and_belong_to_one_restaurant() {
-    let mut house = House::open().await;
+async fn tickets_are_listed_newest_first_and_belong_to_one_restaurant(mut house: House) {
     let (here, there) = (house.restaurant().await, house.restaurant().await);
     let mut orders = Vec::new();
     for restaurant_id in [&here, &there, &here, &here] {
@@ -172,9 +168,7 @@ async fn tickets_are_listed_newest_first_and_belong_to_one_restaurant() {
     assert_eq!(foreign.get_details_error_info().unwrap().reason, "TICKET_UNKNOWN");
 }
 
-#[tokio::test]
-async fn an_audit_tells_every_ticket() {
-    let mut house = House::open().await;
+async fn an_audit_tells_every_ticket(mut house: House) {
     let restaurant_id = house.restaurant().await;
     let [cooked, called_off] = [order_id(), order_id()];
     let created: TicketCreated = house.ask(&create(&cooked, &restaurant_id)).await;
@@ -189,9 +183,7 @@ async fn an_audit_tells_every_ticket() {
     assert_eq!(audit.tickets[0].ticket_id.to_string(), created.ticket_id);
 }
 
-#[tokio::test]
-async fn commands_wait_for_a_service_that_is_away() {
-    let mut house = House::open().await;
+async fn commands_wait_for_a_service_that_is_away(mut house: House) {
     let (restaurant_id, order_id) = (house.restaurant().await, order_id());
     let command = create(&order_id, &restaurant_id);
 

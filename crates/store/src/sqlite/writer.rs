@@ -274,7 +274,7 @@ fn step(connection: &mut Connection, component: &str, migration: &Migration) -> 
         (component, migration.version, migration.name),
     )? == 1;
     if is_new {
-        transaction.execute_batch(migration.sql)?;
+        transaction.execute_batch(migration.sqlite)?;
     }
     transaction.commit()
 }

@@ -73,6 +73,31 @@ fn a_restaurant_needs_a_name_and_a_currency() {
 }
 
 #[test]
+fn what_people_read_holds_no_control_characters() {
+    let area = contract::DeliveryArea { postal_code_prefixes: vec!["E1".to_owned(), "S\0W".to_owned()] };
+
+    check(contract::Restaurant { name: "Tratto\0ria".to_owned(), ..trattoria() }, &["restaurant.name"]);
+    check(
+        contract::Restaurant { delivery_area: Some(area), ..trattoria() },
+        &["restaurant.delivery_area.postal_code_prefixes[1]"],
+    );
+    let odd = contract::MenuItem {
+        name: "Mar\0gherita".to_owned(),
+        category: "Piz\nza".to_owned(),
+        description: "with\nbasil".to_owned(),
+        ..item("a\0")
+    };
+    check(
+        with_items(vec![item("a"), odd]),
+        &["restaurant.menu.items[1].menu_item_id", "restaurant.menu.items[1].name", "restaurant.menu.items[1].category"],
+    );
+    assert_eq!(
+        update(contract::Restaurant { name: "a\0b".to_owned(), ..trattoria() }, &["name"]).unwrap_err(),
+        ["restaurant.name"]
+    );
+}
+
+#[test]
 fn a_restaurant_survives_the_way_out_and_in() {
     let prefixes = vec!["E1".to_owned(), "sw1a 1".to_owned()];
     let wanted = contract::Restaurant {

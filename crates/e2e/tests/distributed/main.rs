@@ -1,0 +1,5 @@
+//! The platform as one process for each role, on PostgreSQL and NATS JetStream.
+
+mod durable;
+mod outage;
+mod roles;

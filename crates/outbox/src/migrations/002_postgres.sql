@@ -1,0 +1,5 @@
+CREATE TABLE bus_incarnation (
+    channel TEXT PRIMARY KEY,
+    created_us BIGINT NOT NULL,
+    last_sequence BIGINT NOT NULL
+) WITH (fillfactor = 10);

@@ -1,0 +1,10 @@
+ALTER TABLE outbox_cursor ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+ALTER TABLE outbox_cursor ADD COLUMN taken_us INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE outbox_cursor ADD COLUMN until_us INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE outbox_cursor ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE obligation ADD COLUMN sent_us INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE bus_incarnation (
+    channel TEXT PRIMARY KEY,
+    created_us INTEGER NOT NULL,
+    last_sequence INTEGER NOT NULL
+);
