@@ -34,7 +34,7 @@ pub struct Outcome {
     pub during: Phase,
     /// Messages that were appended to the outbox of the orders during the outage, for each order.
     pub messages_per_order: f64,
-    /// The most attempts of any command at the end of the outage.
+    /// The most attempts of any command that was sent first during the outage, at its end.
     pub attempts_max: i64,
     /// How long after the outage the last order was decided; `None`: not in time.
     pub drained_after: Option<Duration>,
@@ -82,17 +82,21 @@ pub async fn run(options: &Options, mut told: impl FnMut(&str)) -> Result<Outcom
     stack.kill9(Member::Consumer);
     stack.kill9(Member::Restaurant);
     told("broker, Consumer Service and Restaurant Service are away");
-    let appended = number(&orders, "SELECT last_value FROM outbox_position").await?;
+    let now = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT";
+    let began_us = number(&orders, Statement::new(now)).await?;
+    let positions = Statement::new("SELECT last_value FROM outbox_position");
+    let appended = number(&orders, positions.clone()).await?;
     let during = place(&stack, &template, options.per_second, options.lasts).await?;
-    let appended = number(&orders, "SELECT last_value FROM outbox_position").await? - appended;
-    let attempts_max = number(&orders, "SELECT coalesce(max(attempt), 0) FROM obligation").await?;
+    let appended = number(&orders, positions).await? - appended;
+    let attempts = Statement::new("SELECT coalesce(max(attempt), 0) FROM obligation WHERE since_us > ?1");
+    let attempts_max = number(&orders, attempts.bind(began_us)).await?;
 
     stack.nats.restart().await;
     stack.spawn(Member::Consumer);
     stack.spawn(Member::Restaurant);
     told("they are back; waiting until every order is decided");
     let drained_after = wait_until_decided(&stack, Instant::now(), options.decided_within).await;
-    let not_approved = number(&orders, "SELECT count(*) FROM orders WHERE state <> 5").await?;
+    let not_approved = number(&orders, Statement::new("SELECT count(*) FROM orders WHERE state <> 5")).await?;
     let (verified, _) = stack.verify().await;
     let placed = u32::try_from(during.acknowledged).unwrap_or(u32::MAX);
     let appended = u32::try_from(appended).unwrap_or(u32::MAX);
@@ -141,8 +145,8 @@ fn memory_kib(stack: &Stack) -> u64 {
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or_default()
 }
 
-async fn number(store: &Store, sql: &'static str) -> Result<i64, String> {
+async fn number(store: &Store, query: Statement) -> Result<i64, String> {
     let failed = |error| format!("the order database cannot be read: {error}");
-    let mut rows = store.query(Statement::new(sql)).await.map_err(failed)?;
+    let mut rows = store.query(query).await.map_err(failed)?;
     rows.first_mut().map_or(Ok(0), |row| row.take(0)).map_err(failed)
 }
