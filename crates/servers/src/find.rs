@@ -41,6 +41,20 @@ impl Program {
         self.find().unwrap_or_else(|| panic!("{} is not there; {}", self.name(), self.advice()))
     }
 
+    /// Whether it is there. If not, a line on standard output says that the test is skipped, which it does by returning.
+    ///
+    /// # Panics
+    /// When it is missing and `COMANDA_TEST_FORBID_SKIP` is 1.
+    pub(crate) fn require(self) -> bool {
+        if self.find().is_some() {
+            return true;
+        }
+        let message = format!("skipped: {} is not there; {}", self.name(), self.advice());
+        assert!(std::env::var_os(FORBID_SKIP).is_none_or(|value| value != "1"), "{message}, and {FORBID_SKIP} is 1");
+        println!("{message}");
+        false
+    }
+
     fn name(self) -> &'static str {
         match self {
             Program::Postgres(name) => name,
@@ -64,12 +78,7 @@ impl Program {
 /// When one is missing and `COMANDA_TEST_FORBID_SKIP` is 1.
 #[must_use]
 pub fn are_there() -> bool {
-    let needed = [Program::Postgres("postgres"), Program::NatsServer];
-    let Some(missing) = needed.into_iter().find(|program| program.find().is_none()) else { return true };
-    let message = format!("skipped: {} is not there; {}", missing.name(), missing.advice());
-    assert!(std::env::var_os(FORBID_SKIP).is_none_or(|value| value != "1"), "{message}, and {FORBID_SKIP} is 1");
-    println!("{message}");
-    false
+    Program::Postgres("postgres").require() && Program::NatsServer.require()
 }
 
 fn named(variable: &str, name: &str, fetched: PathBuf) -> Option<PathBuf> {

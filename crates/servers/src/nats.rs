@@ -31,6 +31,15 @@ struct Node {
 }
 
 impl Nats {
+    /// Whether the program is there. If not, a line on standard output says that the test is skipped, which it does by returning.
+    ///
+    /// # Panics
+    /// When it is missing and `COMANDA_TEST_FORBID_SKIP` is 1.
+    #[must_use]
+    pub fn require() -> bool {
+        Program::NatsServer.require()
+    }
+
     /// One server for all tests of this process.
     pub async fn shared() -> &'static Nats {
         static SHARED: OnceCell<Nats> = OnceCell::const_new();
@@ -153,9 +162,9 @@ impl Nats {
                 return false;
             }
         }
-        let has_leader = |jsz: &str| jsz.split("\"leader\":").nth(1).is_some_and(|rest| !rest.trim_start().starts_with("\"\""));
-        self.nodes.len() == 1
-            || probe::page(self.nodes[0].monitor, "/jsz").await.is_some_and(|jsz| has_leader(&jsz))
+        let has_leader =
+            |jsz: &str| jsz.split("\"leader\":").nth(1).is_some_and(|rest| !rest.trim_start().starts_with("\"\""));
+        self.nodes.len() == 1 || probe::page(self.nodes[0].monitor, "/jsz").await.is_some_and(|jsz| has_leader(&jsz))
     }
 
     /// Ends all servers with SIGKILL and starts them with nothing in their directories.

@@ -87,6 +87,7 @@ on_every_store! {
     an_order_that_is_decided_cannot_be_cancelled,
     a_cancellation_that_comes_twice_is_answered_twice,
     what_cannot_be_answered_is_parked_and_other_clients_are_served,
+    texts_that_no_database_takes_hold_nothing_up,
     commands_wait_for_a_service_that_is_away,
 }
 
@@ -311,6 +312,22 @@ async fn what_cannot_be_answered_is_parked_and_other_clients_are_served(mut hous
     house.accepted().await;
     assert_eq!(house.number("SELECT count(*) FROM orders").await, 1);
     assert_eq!(house.number("SELECT count(*) FROM parked WHERE why LIKE 'reply_address must be%'").await, 2);
+}
+
+async fn texts_that_no_database_takes_hold_nothing_up(mut house: House) {
+    let long = "x".repeat(10_000);
+    let unanswerable = Message { key: "a\0b".to_owned(), effect_id: long.clone(), ..create("", house.wish()) };
+    let unknown = Message { kind: format!("Sing\0{long}"), key: long.clone(), ..create("web-shop", house.wish()) };
+    let nameless = Message { effect_id: long, ..create("web-shop", house.wish()) };
+
+    for command in [&unanswerable, &unknown, &nameless] {
+        house.send(command).await;
+    }
+
+    let refused = Status::with_details(Code::Unknown, "", house.refused().await.encode_to_vec().into());
+    let fields = refused.get_details_bad_request().unwrap().field_violations;
+    assert_eq!(fields.iter().map(|it| it.field.as_str()).collect::<Vec<_>>(), ["ce-effectid"]);
+    house.eventually("SELECT count(*) FROM parked", 2).await;
 }
 
 async fn commands_wait_for_a_service_that_is_away(mut house: House) {

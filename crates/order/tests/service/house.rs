@@ -19,9 +19,10 @@ use proto::comanda::restaurant::v1::{Menu, MenuItem, Restaurant};
 use proto::google::r#type::Money;
 use proto::{ConsumerId, RestaurantId, TicketId};
 use rpc::{Guarded, Slot, Upstream};
+use servers::Postgres;
 use std::future::Future;
 use std::time::Duration;
-use store::{Statement, Store};
+use store::{PostgresConfig, Statement, Store};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::Status;
@@ -37,6 +38,16 @@ macro_rules! on_every_store {
                 #[tokio::test]
                 async fn $story() {
                     super::$story(crate::house::House::open().await).await;
+                }
+            )+
+        }
+        mod postgres {
+            $(
+                #[tokio::test]
+                async fn $story() {
+                    if let Some(house) = crate::house::House::on_postgres().await {
+                        super::$story(house).await;
+                    }
                 }
             )+
         }
@@ -73,6 +84,16 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("order.db");
         House::around(Store::open_sqlite(&path, &store::Config::default()).unwrap(), folder).await
+    }
+
+    /// On a new database of the shared server; `None` on a machine without PostgreSQL.
+    pub(crate) async fn on_postgres() -> Option<Self> {
+        if !Postgres::require() {
+            return None;
+        }
+        let url = Postgres::shared().await.database().await;
+        let store = Store::open_postgres(&PostgresConfig { url, ..PostgresConfig::default() }).await.unwrap();
+        Some(House::around(store, tempfile::tempdir().unwrap()).await)
     }
 
     async fn around(store: Store, folder: TempDir) -> Self {

@@ -96,4 +96,6 @@ pub(super) fn write(change: &mut Change, mark: &Mark<'_>) {
 pub(super) fn rotate(change: &mut Change, epoch: i64) {
     let rotate = Statement::new("SELECT outbox_rotate(?1, ?2, ?3, ?4)").bind(LANE).bind(epoch);
     change.push(rotate.bind(SLOT_ROWS_MAX).bind(rows::micros(SLOT_AGE_MAX)));
+    // It locks whole tables, and each of its statements must see what the one before waited for.
+    change.keep_alone();
 }
