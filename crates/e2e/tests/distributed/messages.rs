@@ -1,5 +1,7 @@
 //! Orders by message: what a client does that speaks with the broker alone.
 
+#![expect(clippy::unwrap_used, reason = "in a test a failure is a panic")]
+
 use async_nats::jetstream::{self, consumer::pull::OrderedConfig};
 use e2e::{DECIDED_WITHIN, Shop, consumer, restaurant};
 use futures_util::StreamExt;
@@ -51,7 +53,7 @@ async fn the_example_client_is_told_of_its_order_and_of_its_end() {
     assert_eq!((state, order_of(decided)), ("PENDING", (order_id, "APPROVED")));
     assert_eq!(refused.stdout.lines().count(), 1, "{refused:?}");
     assert!(refused.stdout.starts_with("refused: lines[0].menu_item_id is not on the"), "{refused:?}");
-    let order = stack.http().get(&format!("/v1/orders/{order_id}")).send().await.expect(200);
+    let order = stack.http().get(format!("/v1/orders/{order_id}")).send().await.expect(200);
     assert_eq!(order["state"], "APPROVED");
     assert_eq!(versions(&stack, order_id).await, [1, 2, 3, 4]);
     assert_eq!(stack.verify().await.0, Some(0));
