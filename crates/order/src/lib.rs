@@ -85,6 +85,14 @@ impl Pricing {
     }
 }
 
+/// Has every restaurant's current state told to the replica again, whether or not the service runs. Meanwhile it goes on with what it has.
+///
+/// # Errors
+/// When the bus cannot be asked now.
+pub async fn rebuild_replica(bus: &Bus) -> Result<(), messaging::Error> {
+    bus.rewind(channel::RESTAURANT_EVENTS, REPLICA_CONSUMER).await
+}
+
 /// Starts the service: its tasks run in `tasks`, its RPCs are served by what is returned.
 ///
 /// # Errors
@@ -95,7 +103,7 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Star
     let events = bus.subscribe(channel::RESTAURANT_EVENTS, REPLICA_CONSUMER).await.map_err(Error::Subscribe)?;
     let replies = bus.subscribe(channel::ORDER_REPLIES, REPLIES_CONSUMER).await.map_err(Error::Subscribe)?;
     let commands = bus.subscribe(channel::ORDER_COMMANDS, COMMANDS_CONSUMER).await.map_err(Error::Subscribe)?;
-    let replica = Replica::load(store.clone(), events.caught_up()).await?;
+    let replica = Replica::load(store.clone(), events.caught_up(), metrics.clone()).await?;
     let watches = Watches::new(config.watches_max);
     let orders = Orders {
         store: store.clone(),

@@ -70,8 +70,8 @@ pub(crate) struct House {
     pub(crate) calls: OrderServiceClient<Upstream>,
     /// The restaurant that the Order Service knows.
     pub(crate) restaurant_id: String,
-    store: Store,
-    bus: Bus,
+    pub(crate) store: Store,
+    pub(crate) bus: Bus,
     answers: Subscription,
     events: Subscription,
     tasks: Tasks,
@@ -127,8 +127,8 @@ impl House {
         };
         // A restaurant that is unknown stays so: the test need not wait for it.
         let config = Config { replica_wait_ms: 100, ..Config::default() };
-        let routes = order::start(deps, config, &mut self.tasks).await.unwrap();
-        self.slot.fill(Guarded::new(routes, rpc::Config::default()));
+        let started = order::start(deps, config, &mut self.tasks).await.unwrap();
+        self.slot.fill(Guarded::new(started.routes, rpc::Config::default()));
     }
 
     pub(crate) async fn stop(&mut self) {

@@ -5,3 +5,4 @@
 mod clients;
 mod events;
 mod house;
+mod replica;
