@@ -127,8 +127,8 @@ impl House {
         };
         // A restaurant that is unknown stays so: the test need not wait for it.
         let config = Config { replica_wait_ms: 100, ..Config::default() };
-        let routes = order::start(deps, config, &mut self.tasks).await.unwrap();
-        self.slot.fill(Guarded::new(routes, rpc::Config::default()));
+        let started = order::start(deps, config, &mut self.tasks).await.unwrap();
+        self.slot.fill(Guarded::new(started.routes, rpc::Config::default()));
     }
 
     pub(crate) async fn stop(&mut self) {
