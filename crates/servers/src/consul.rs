@@ -1,8 +1,8 @@
 //! One Consul agent that is its own server.
 
-use crate::find::Program;
 use crate::server::Server;
 use crate::{free, probe};
+use programs::Program;
 use std::net::SocketAddr;
 use std::process::Command;
 use tempfile::TempDir;
@@ -48,6 +48,7 @@ impl Consul {
         command.arg(format!("-server-port={server}"));
         self.server = Some(Server::start(command, self.folder.path(), "consul.log"));
         let has_leader = |leader: String| leader.trim().trim_matches('"').contains(':');
-        probe::until("Consul", async || probe::page(self.http, "/v1/status/leader").await.is_some_and(has_leader)).await;
+        probe::until("Consul", async || probe::page(self.http, "/v1/status/leader").await.is_some_and(has_leader))
+            .await;
     }
 }

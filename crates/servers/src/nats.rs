@@ -1,8 +1,8 @@
 //! NATS with JetStream: one server, or a cluster.
 
-use crate::find::Program;
 use crate::server::Server;
 use crate::{free, probe};
+use programs::Program;
 use rustix::process::Signal;
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -153,9 +153,9 @@ impl Nats {
                 return false;
             }
         }
-        let has_leader = |jsz: &str| jsz.split("\"leader\":").nth(1).is_some_and(|rest| !rest.trim_start().starts_with("\"\""));
-        self.nodes.len() == 1
-            || probe::page(self.nodes[0].monitor, "/jsz").await.is_some_and(|jsz| has_leader(&jsz))
+        let has_leader =
+            |jsz: &str| jsz.split("\"leader\":").nth(1).is_some_and(|rest| !rest.trim_start().starts_with("\"\""));
+        self.nodes.len() == 1 || probe::page(self.nodes[0].monitor, "/jsz").await.is_some_and(|jsz| has_leader(&jsz))
     }
 
     /// Ends all servers with SIGKILL and starts them with nothing in their directories.
