@@ -53,11 +53,11 @@ impl Program {
     /// Where `cargo xtask servers` puts it; `None` for what it does not fetch.
     #[must_use]
     pub fn fetched(self) -> Option<PathBuf> {
-        let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools");
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2)?;
         match self {
             Program::Postgres(_) => None,
-            Program::NatsServer => Some(tools.join("nats/nats-server")),
-            Program::Consul => Some(tools.join("consul/consul")),
+            Program::NatsServer => Some(workspace.join("target/tools/nats/nats-server")),
+            Program::Consul => Some(workspace.join("target/tools/consul/consul")),
         }
     }
 

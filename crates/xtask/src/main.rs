@@ -2,6 +2,7 @@
 
 mod command;
 mod contract;
+mod servers;
 
 use clap::Parser;
 use command::{Failed, cargo, workspace};
@@ -19,6 +20,8 @@ enum Xtask {
     },
     /// Checks format, lints and the contract.
     Lint,
+    /// Sees that the servers are there that tests run, and fetches NATS and Consul into target/tools if they are not.
+    Servers,
     /// Runs everything that must pass before a change is accepted.
     Ci,
 }
@@ -28,6 +31,7 @@ fn main() -> ExitCode {
     let result = match Xtask::parse() {
         Xtask::Test { arguments } => test(&arguments),
         Xtask::Lint => lint(),
+        Xtask::Servers => servers::run(),
         Xtask::Ci => lint().and_then(|()| test(&[])),
     };
     match result {
@@ -42,8 +46,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// End-to-end tests start the real programs, so these are built first.
+/// End-to-end tests start the real programs and servers, so these are built and fetched first.
 fn test(arguments: &[String]) -> Result<(), Failed> {
+    servers::before_tests()?;
     cargo(&["build", "--package", "comanda", "--package", "loadgen"]).run()?;
     let selection: &[&str] =
         if arguments.iter().any(|it| it == "-p" || it == "--package") { &[] } else { &["--workspace"] };
