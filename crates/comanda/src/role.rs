@@ -49,9 +49,8 @@ impl FromStr for Role {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        Role::ALL
-            .into_iter()
-            .find(|role| role.name() == name)
-            .ok_or_else(|| format!("there is no role {name}; the roles are consumer, restaurant, order, relay and gateway"))
+        Role::ALL.into_iter().find(|role| role.name() == name).ok_or_else(|| {
+            format!("there is no role {name}; the roles are consumer, restaurant, order, relay and gateway")
+        })
     }
 }

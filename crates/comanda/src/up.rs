@@ -65,11 +65,8 @@ async fn start(config: &Config, tasks: &mut Tasks) -> Result<(), Error> {
     if config.sample_data {
         sample::make(&wiring).await?;
     }
-    let addresses = Addresses {
-        public: supervisor.address(),
-        admin,
-        services: services.as_ref().map(|services| services.address),
-    };
+    let addresses =
+        Addresses { public: supervisor.address(), admin, services: services.as_ref().map(|services| services.address) };
     println!("{}", greeting(&addresses, &config.data(), sample::example(&wiring).await.as_ref()));
 
     let drain = tasks.drain_request();

@@ -218,7 +218,11 @@ pub(crate) async fn open(config: &Config, role: Role) -> Result<Store, Error> {
     loop {
         match Store::open_postgres(postgres).await {
             Err(error) if error.is_transient() => {
-                warn!(role = role.name(), error = &error as &dyn std::error::Error, "database is away; looked for again");
+                warn!(
+                    role = role.name(),
+                    error = &error as &dyn std::error::Error,
+                    "database is away; looked for again"
+                );
                 sleep(OPEN_AGAIN_AFTER).await;
             }
             opened => return opened.map_err(|source| Error::Store { role: role.name(), source }),

@@ -47,8 +47,11 @@ pub fn judge(ledger: &Ledger, rows: &Rows, faults: usize) -> Verdict {
     let tried: HashSet<String> = ledger.tried().into_iter().collect();
     let kept: HashMap<&str, &str> = rows.keys.iter().map(|(key, order)| (key.as_str(), order.as_str())).collect();
     let orders: HashSet<&str> = rows.orders.iter().map(|(id, _)| id.as_str()).collect();
-    let lost = promised.iter().filter(|(key, order)| kept.get(key.as_str()) != Some(&order.as_str()) || !orders.contains(order.as_str()));
-    let keyed: HashSet<&str> = rows.keys.iter().filter(|(key, _)| tried.contains(key)).map(|(_, id)| id.as_str()).collect();
+    let lost = promised
+        .iter()
+        .filter(|(key, order)| kept.get(key.as_str()) != Some(&order.as_str()) || !orders.contains(order.as_str()));
+    let keyed: HashSet<&str> =
+        rows.keys.iter().filter(|(key, _)| tried.contains(key)).map(|(_, id)| id.as_str()).collect();
     let remarks = ledger.refused().into_iter().map(|refused| format!("refused: {refused}"));
     Verdict {
         orders: promised.len(),

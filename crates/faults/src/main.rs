@@ -63,17 +63,29 @@ fn options(arguments: &Arguments) -> Options {
         },
         Some(control) => Plan::that_shows(control),
     };
-    Options { plan, per_second: arguments.rate, seed: arguments.seed, control: arguments.control, tailing: arguments.tailing }
+    Options {
+        plan,
+        per_second: arguments.rate,
+        seed: arguments.seed,
+        control: arguments.control,
+        tailing: arguments.tailing,
+    }
 }
 
 fn report(outcome: &Outcome, control: Option<Control>) -> ExitCode {
     for remark in outcome.verdict.remarks.iter().take(20) {
         println!("{remark}");
     }
-    let at = |share: usize| outcome.took_ms.get(outcome.took_ms.len().saturating_sub(1) * share / 100).copied().unwrap_or_default();
+    let at = |share: usize| {
+        outcome.took_ms.get(outcome.took_ms.len().saturating_sub(1) * share / 100).copied().unwrap_or_default()
+    };
     println!("acknowledged in  p50 {} ms, p99 {} ms, longest {} ms, all tries together", at(50), at(99), at(100));
     match outcome.decided_after {
-        Some(after) => println!("all decided      {:.1} s after the healing; broken for {:.0} s", after.as_secs_f64(), outcome.broken_for.as_secs_f64()),
+        Some(after) => println!(
+            "all decided      {:.1} s after the healing; broken for {:.0} s",
+            after.as_secs_f64(),
+            outcome.broken_for.as_secs_f64()
+        ),
         None => println!("all decided      not within {} s of the healing", run::DECIDED_WITHIN.as_secs()),
     }
     println!("{}", outcome.verdict);

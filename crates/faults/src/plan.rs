@@ -164,7 +164,8 @@ mod tests {
     fn every_process_is_killed() {
         let faults = PLAN.faults(1, &mut Random::new(7));
 
-        for victim in [Victim::Nats, Victim::Postgres, Victim::Member(Member::Relay(1)), Victim::Member(Member::Order)] {
+        for victim in [Victim::Nats, Victim::Postgres, Victim::Member(Member::Relay(1)), Victim::Member(Member::Order)]
+        {
             assert!(faults.contains(&Fault::Kill(victim)), "{victim:?}");
         }
     }

@@ -31,7 +31,10 @@ impl Rows {
         let tickets = restaurant.query(Statement::new(tickets)).await?;
         let text = |mut row: Row| row.take::<String>(0);
         Ok(Rows {
-            keys: keys.into_iter().map(|mut row| Ok((row.take(0)?, row.take(1)?))).collect::<Result<_, store::Error>>()?,
+            keys: keys
+                .into_iter()
+                .map(|mut row| Ok((row.take(0)?, row.take(1)?)))
+                .collect::<Result<_, store::Error>>()?,
             orders: orders.into_iter().map(order_row).collect::<Result<_, _>>()?,
             decided: decided.into_iter().map(text).collect::<Result<_, _>>()?,
             tickets: tickets.into_iter().map(text).collect::<Result<_, _>>()?,

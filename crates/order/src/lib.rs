@@ -25,7 +25,7 @@ use ::store::Store;
 use app::{Orders, Replies};
 use lifecycle::Tasks;
 use messaging::Bus;
-use outbox::Consumer;
+use outbox::{Consumer, Reviving};
 use proto::channel;
 use proto::comanda::order::v1::order_service_server::OrderServiceServer;
 use recent::Recent;
@@ -38,6 +38,9 @@ pub const REPLIES_CONSUMER: &str = "order";
 /// The name under which the restaurants' events are consumed.
 pub const REPLICA_CONSUMER: &str = "order-replica";
 
+/// The channels through which a command and its reply go: what they lose is sent again.
+const WATCHED: [&str; 3] = [channel::CONSUMER_COMMANDS, channel::RESTAURANT_COMMANDS, channel::ORDER_REPLIES];
+
 /// What the service needs from outside.
 #[derive(Debug, Clone)]
 pub struct Deps {
@@ -49,6 +52,14 @@ pub struct Deps {
     pub metrics: Metrics,
     /// What its outbox counts.
     pub outbox_metrics: outbox::Metrics,
+}
+
+/// Brings the database up to date, for those who do so before they start the service.
+///
+/// # Errors
+/// When the database refuses a step.
+pub async fn migrate(store: &Store) -> Result<(), ::store::Error> {
+    self::store::migrate(store).await
 }
 
 /// Starts the service: its tasks run in `tasks`, its RPCs are served by what is returned.
@@ -76,8 +87,10 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Rout
         |name| Consumer { name, store: store.clone(), config: config.outbox.clone(), metrics: outbox_metrics.clone() };
     let work = outbox::consume(events, consumer(REPLICA_CONSUMER), replica, drain.clone());
     tasks.spawn("order-replica", work);
-    let work = outbox::consume(replies, consumer(REPLIES_CONSUMER), Replies(orders.clone()), drain.clone());
+    let handler = Reviving::new(store.clone(), Replies(orders.clone()));
+    let work = outbox::consume(replies, consumer(REPLIES_CONSUMER), handler, drain.clone());
     tasks.spawn("order-replies", work);
+    tasks.spawn("order-watch", outbox::watch(store.clone(), bus.clone(), &WATCHED, (), drain.clone()));
     let relay = outbox::relay(store.clone(), bus, config.outbox.clone(), outbox_metrics.clone(), drain.clone());
     tasks.spawn("order-relay", relay);
     tasks.spawn("order-sweep", outbox::sweep(store.clone(), config.outbox, outbox_metrics.clone(), drain.clone()));

@@ -101,7 +101,7 @@ impl Replica {
         let sql =
             "INSERT INTO restaurant_replica (restaurant_id, version, received_us, document) VALUES (?1, ?2, ?3, ?4)
             ON CONFLICT (restaurant_id) DO UPDATE SET version = excluded.version, received_us = excluded.received_us,
-            document = excluded.document WHERE version < excluded.version";
+            document = excluded.document WHERE restaurant_replica.version < excluded.version";
         let document = event.restaurant.unwrap_or_default().encode_to_vec();
         change.push(Statement::new(sql).bind(id.to_string()).bind(event.version).bind(received.0).bind(document));
         self.store.commit(change).await.map_err(Error::store("take in a restaurant"))?;

@@ -10,8 +10,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use store::{Change, Migration, Row, Statement, Store};
 
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "orders", sqlite: include_str!("migrations/0001_orders.sql"), postgres: None }];
+const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    name: "orders",
+    sqlite: include_str!("migrations/0001_orders.sql"),
+    postgres: Some(include_str!("migrations/0001_orders.postgres.sql")),
+}];
 
 /// The last number of an undecided state; the SQL of this module relies on it.
 const UNDECIDED_MAX: i64 = wire::order::State::Validated as i64;
@@ -174,30 +178,42 @@ pub(crate) async fn list(
     after: Option<OrderId>,
     limit: u32,
 ) -> Result<Vec<Order>, Error> {
-    // One text for each set of filters, so that each of them uses its index.
-    let sql = match (&filter.consumer_id, &filter.restaurant_id, filter.state) {
-        (Some(_), _, _) => {
+    // One text for each set of filters, so that each of them uses its index. SQLite has to be told.
+    let (sqlite, postgres) = match (&filter.consumer_id, &filter.restaurant_id, filter.state) {
+        (Some(_), _, _) => (
             "SELECT order_id, state, version, update_us, placed, rejection FROM orders INDEXED BY orders_by_consumer
              WHERE consumer_id = ?1 AND (?2 IS NULL OR restaurant_id = ?2) AND (?3 IS NULL OR state = ?3)
-             AND order_id < ?4 ORDER BY order_id DESC LIMIT ?5"
-        }
-        (None, Some(_), _) => {
+             AND order_id < ?4 ORDER BY order_id DESC LIMIT ?5",
+            "SELECT order_id, state, version, update_us, placed, rejection FROM orders
+             WHERE consumer_id = ?1 AND (?2::TEXT IS NULL OR restaurant_id = ?2) AND (?3::BIGINT IS NULL OR state = ?3)
+             AND order_id < ?4 ORDER BY order_id DESC LIMIT ?5",
+        ),
+        (None, Some(_), _) => (
             "SELECT order_id, state, version, update_us, placed, rejection FROM orders INDEXED BY orders_by_restaurant
              WHERE (?1 IS NULL) AND restaurant_id = ?2 AND (?3 IS NULL OR state = ?3)
-             AND order_id < ?4 ORDER BY order_id DESC LIMIT ?5"
-        }
-        (None, None, Some(_)) => {
-            "SELECT order_id, state, version, update_us, placed, rejection FROM orders INDEXED BY orders_by_state
-             WHERE (?1 IS NULL) AND (?2 IS NULL) AND state = ?3 AND order_id < ?4 ORDER BY order_id DESC LIMIT ?5"
-        }
-        (None, None, None) => {
+             AND order_id < ?4 ORDER BY order_id DESC LIMIT ?5",
             "SELECT order_id, state, version, update_us, placed, rejection FROM orders
-             WHERE (?1 IS NULL) AND (?2 IS NULL) AND (?3 IS NULL) AND order_id < ?4 ORDER BY order_id DESC LIMIT ?5"
-        }
+             WHERE (?1::TEXT IS NULL) AND restaurant_id = ?2 AND (?3::BIGINT IS NULL OR state = ?3)
+             AND order_id < ?4 ORDER BY order_id DESC LIMIT ?5",
+        ),
+        (None, None, Some(_)) => (
+            "SELECT order_id, state, version, update_us, placed, rejection FROM orders INDEXED BY orders_by_state
+             WHERE (?1 IS NULL) AND (?2 IS NULL) AND state = ?3 AND order_id < ?4 ORDER BY order_id DESC LIMIT ?5",
+            "SELECT order_id, state, version, update_us, placed, rejection FROM orders
+             WHERE (?1::TEXT IS NULL) AND (?2::TEXT IS NULL) AND state = ?3 AND order_id < ?4 ORDER BY order_id DESC LIMIT ?5",
+        ),
+        (None, None, None) => (
+            "SELECT order_id, state, version, update_us, placed, rejection FROM orders
+             WHERE (?1 IS NULL) AND (?2 IS NULL) AND (?3 IS NULL) AND order_id < ?4 ORDER BY order_id DESC LIMIT ?5",
+            "SELECT order_id, state, version, update_us, placed, rejection FROM orders
+             WHERE (?1::TEXT IS NULL) AND (?2::TEXT IS NULL) AND (?3::BIGINT IS NULL) AND order_id < ?4
+             ORDER BY order_id DESC LIMIT ?5",
+        ),
     };
     // `~` sorts after every id.
     let before = after.map_or_else(|| "~".to_owned(), |id| id.to_string());
-    let query = Statement::new(sql)
+    let query = Statement::new(sqlite)
+        .on_postgres(postgres)
         .bind(filter.consumer_id.clone())
         .bind(filter.restaurant_id.clone())
         .bind(filter.state.map(number))

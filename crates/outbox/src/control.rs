@@ -1,8 +1,8 @@
 //! What an operator can ask of an outbox, and tell it; any process can that opens the database.
 
 use crate::journal::LANE;
-use crate::waiting::{Waiting, waiting};
 use crate::rows;
+use crate::waiting::{Waiting, waiting};
 use serde::Serialize;
 use std::time::Duration;
 use store::{Change, Dialect, Error, Row, Statement, Store};
@@ -160,12 +160,7 @@ async fn slots(store: &Store) -> Result<Vec<Slot>, Error> {
          ) s ORDER BY s.slot",
     );
     let slot = |mut row: Row| {
-        Ok(Slot {
-            slot: row.take(0)?,
-            bytes: row.take(1)?,
-            rows: row.take(2)?,
-            is_current: row.take::<i64>(3)? != 0,
-        })
+        Ok(Slot { slot: row.take(0)?, bytes: row.take(1)?, rows: row.take(2)?, is_current: row.take::<i64>(3)? != 0 })
     };
     store.query(query).await?.into_iter().map(slot).collect()
 }

@@ -134,7 +134,9 @@ impl Lease {
             // Not worth the lane: what is not done now is done next time.
             match timeout(RENEWED_EVERY / 2, self.store.commit(change)).await {
                 Ok(Ok(_)) => {}
-                Ok(Err(error)) => warn!(error = &error as &dyn std::error::Error, "published rows could not be dropped"),
+                Ok(Err(error)) => {
+                    warn!(error = &error as &dyn std::error::Error, "published rows could not be dropped")
+                }
                 Err(_elapsed) => warn!("published rows could not be dropped in time"),
             }
         }

@@ -52,7 +52,7 @@ pub use facts::{
 pub use finding::{Cause, Finding};
 pub use inbox::{Inbox, Respond, Response, keep_inbox_small};
 pub use metrics::{Metrics, observe};
-pub use obligation::{oblige, settle};
+pub use obligation::{Awaited, awaited, oblige, settle};
 pub use outcome::Outcome;
 pub use parked::{Parked, ParkedKeys, Payload, list_parked, parked_keys, would_discard, would_redrive};
 pub use relay::relay;

@@ -69,8 +69,16 @@ impl Metrics {
         let age = "Age of the oldest message that is not published yet, from the table itself";
         registry.register_with_unit("outbox_oldest_unpublished", age, Unit::Seconds, metrics.oldest.clone());
         registry.register("outbox_lease_held", "1 while the relay of this process publishes", metrics.holds.clone());
-        registry.register("outbox_epoch", "How often the lane had changed hands when this process took it", metrics.epoch.clone());
-        registry.register("outbox_publish_failed", "Publishes that the bus refused in part or whole", metrics.publish_failed.clone());
+        registry.register(
+            "outbox_epoch",
+            "How often the lane had changed hands when this process took it",
+            metrics.epoch.clone(),
+        );
+        registry.register(
+            "outbox_publish_failed",
+            "Publishes that the bus refused in part or whole",
+            metrics.publish_failed.clone(),
+        );
         registry.register("outbox_obligations", "Commands that wait for a reply", metrics.obligations.clone());
         registry.register("outbox_obligations_overdue", "Commands whose reply is late", metrics.overdue.clone());
         metrics

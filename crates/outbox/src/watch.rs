@@ -30,7 +30,10 @@ pub trait OnLoss: Send + Sync {
 
 /// For a service whose channels hold nothing but commands and replies.
 impl OnLoss for () {
-    fn lost(&self, _channel: &str) -> impl Future<Output = Result<(), Box<dyn std::error::Error + Send + Sync>>> + Send {
+    fn lost(
+        &self,
+        _channel: &str,
+    ) -> impl Future<Output = Result<(), Box<dyn std::error::Error + Send + Sync>>> + Send {
         ready(Ok(()))
     }
 }
@@ -77,7 +80,9 @@ impl<H: OnLoss> Watch<H> {
             // Noted last, so that whoever comes after a crash notices the loss too.
             note(&self.store, channel, seen).await?;
             (known.noted, known.noted_at) = (seen, Instant::now());
-        } else if known.noted.is_none() != seen.is_none() || (known.noted != seen && known.noted_at.elapsed() >= NOTED_EVERY) {
+        } else if known.noted.is_none() != seen.is_none()
+            || (known.noted != seen && known.noted_at.elapsed() >= NOTED_EVERY)
+        {
             note(&self.store, channel, seen).await?;
             (known.noted, known.noted_at) = (seen, Instant::now());
         }
@@ -92,14 +97,13 @@ fn is_lost(known: Option<Incarnation>, seen: Option<Incarnation>) -> bool {
     match (known, seen) {
         (None, _) => false,
         (Some(_), None) => true,
-        (Some(known), Some(seen)) => {
-            known.created_us != seen.created_us || known.last_sequence > seen.last_sequence
-        }
+        (Some(known), Some(seen)) => known.created_us != seen.created_us || known.last_sequence > seen.last_sequence,
     }
 }
 
 async fn recall(store: &Store, channel: &str) -> Result<Known, Error> {
-    let query = Statement::new("SELECT created_us, last_sequence FROM bus_incarnation WHERE channel = ?1").bind(channel);
+    let query =
+        Statement::new("SELECT created_us, last_sequence FROM bus_incarnation WHERE channel = ?1").bind(channel);
     let noted = match store.query(query).await?.first_mut() {
         None => None,
         Some(row) => Some(Incarnation {

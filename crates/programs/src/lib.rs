@@ -78,6 +78,21 @@ impl Program {
         self.find().unwrap_or_else(|| panic!("{}", self.missing()))
     }
 
+    /// Whether it is there. If not, a line on standard output says that the test is skipped, which it does by returning.
+    ///
+    /// # Panics
+    /// When it is missing and `COMANDA_TEST_FORBID_SKIP` is 1.
+    #[must_use]
+    pub fn require(self) -> bool {
+        if self.find().is_some() {
+            return true;
+        }
+        let message = format!("skipped: {}", self.missing());
+        assert!(!is_skip_forbidden(), "{message}, and {FORBID_SKIP} is 1");
+        println!("{message}");
+        false
+    }
+
     /// What its file is called.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -136,12 +151,7 @@ const CONSUL_OLDEST: Version = Version { major: 1, minor: 8 };
 /// When one is missing and `COMANDA_TEST_FORBID_SKIP` is 1.
 #[must_use]
 pub fn are_there() -> bool {
-    let needed = [Program::Postgres("postgres"), Program::NatsServer];
-    let Some(missing) = needed.into_iter().find(|program| program.find().is_none()) else { return true };
-    let message = format!("skipped: {}", missing.missing());
-    assert!(!is_skip_forbidden(), "{message}, and {FORBID_SKIP} is 1");
-    println!("{message}");
-    false
+    Program::Postgres("postgres").require() && Program::NatsServer.require()
 }
 
 /// Whether nothing may be left out.

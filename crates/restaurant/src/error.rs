@@ -115,11 +115,9 @@ impl Error {
     #[must_use]
     pub fn is_fault(&self) -> bool {
         match self {
-            Error::Invalid(_)
-            | Error::Unknown(_)
-            | Error::TicketUnknown(_)
-            | Error::Overtaken(_)
-            | Error::Stopped => false,
+            Error::Invalid(_) | Error::Unknown(_) | Error::TicketUnknown(_) | Error::Overtaken(_) | Error::Stopped => {
+                false
+            }
             Error::Migrate(_)
             | Error::Subscribe(_)
             | Error::Load { .. }

@@ -41,13 +41,20 @@ pub struct Deps {
     pub outbox_metrics: Metrics,
 }
 
+/// Brings the database up to date, for those who do so before they start the service.
+///
+/// # Errors
+/// When the database refuses a step.
+pub async fn migrate(store: &Store) -> Result<(), ::store::Error> {
+    self::store::migrate(store).await
+}
+
 /// Brings the database up to date, starts the tasks of the service, and returns its gRPC routes.
 ///
 /// # Errors
 /// When the database cannot be migrated, or the bus has no channel for the commands.
 pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Routes, Error> {
-    outbox::migrate(&deps.store).await.map_err(Error::Migrate)?;
-    store::migrate(&deps.store).await.map_err(Error::Migrate)?;
+    migrate(&deps.store).await.map_err(Error::Migrate)?;
     let commands = deps.bus.subscribe(RESTAURANT_COMMANDS, CONSUMER_NAME).await.map_err(Error::Subscribe)?;
     spawn(&deps, &config, commands, tasks);
     Ok(Routes::new(RestaurantServiceServer::new(grpc::Service::new(deps.store))))

@@ -24,6 +24,7 @@ const AFTER_ALL_IDS: [u8; 17] = [0xff; 17];
 
 /// Brings the tables of this crate up to date.
 pub(crate) async fn migrate(store: &Store) -> Result<(), Error> {
+    outbox::migrate(store).await?;
     store.migrate("restaurant", MIGRATIONS).await
 }
 

@@ -31,6 +31,15 @@ struct Node {
 }
 
 impl Nats {
+    /// Whether the program is there. If not, a line on standard output says that the test is skipped, which it does by returning.
+    ///
+    /// # Panics
+    /// When it is missing and `COMANDA_TEST_FORBID_SKIP` is 1.
+    #[must_use]
+    pub fn require() -> bool {
+        Program::NatsServer.require()
+    }
+
     /// One server for all tests of this process.
     pub async fn shared() -> &'static Nats {
         static SHARED: OnceCell<Nats> = OnceCell::const_new();

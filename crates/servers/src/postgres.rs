@@ -37,6 +37,15 @@ pub struct Postgres {
 }
 
 impl Postgres {
+    /// Whether the program is there. If not, a line on standard output says that the test is skipped, which it does by returning.
+    ///
+    /// # Panics
+    /// When it is missing and `COMANDA_TEST_FORBID_SKIP` is 1.
+    #[must_use]
+    pub fn require() -> bool {
+        Program::Postgres("postgres").require()
+    }
+
     /// One server for all tests of this process.
     pub async fn shared() -> &'static Postgres {
         static SHARED: OnceCell<Postgres> = OnceCell::const_new();

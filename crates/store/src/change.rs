@@ -54,6 +54,7 @@ impl Statement {
 pub struct Change {
     pub(crate) statements: Vec<Statement>,
     pub(crate) wakes: bool,
+    pub(crate) is_alone: bool,
 }
 
 impl Change {
@@ -71,6 +72,11 @@ impl Change {
     /// Wakes whoever waits on [`crate::Store::woken`] once the change is committed.
     pub fn wake(&mut self) {
         self.wakes = true;
+    }
+
+    /// Keeps the change in a transaction of its own. For one that takes locks which others would wait for; it pays a whole commit.
+    pub fn keep_alone(&mut self) {
+        self.is_alone = true;
     }
 
     /// Whether there is nothing to do.

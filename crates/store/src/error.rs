@@ -16,6 +16,33 @@ pub enum Error {
         #[source]
         source: Source,
     },
+    /// The database server cannot be used.
+    #[error("failed to connect to {to}")]
+    Connect {
+        /// The database, without secrets.
+        to: String,
+        /// Whether it may work later: the server is away, or still starting.
+        is_transient: bool,
+        /// The complaint.
+        #[source]
+        source: Source,
+    },
+    /// A setting of the connection is wrong.
+    #[error("{setting} {problem}")]
+    Setting {
+        /// Which one.
+        setting: &'static str,
+        /// What is wrong with it, and what helps.
+        problem: String,
+    },
+    /// The server does not keep what it acknowledges, so no order could be promised on it.
+    #[error("the database server runs with {setting}={value}, which can lose what it has acknowledged; set it to on")]
+    Forgetful {
+        /// Which of its settings.
+        setting: &'static str,
+        /// What it is set to.
+        value: String,
+    },
     /// The SQLite in this program can corrupt a database in WAL mode (fixed in 3.51.3).
     #[error("SQLite {version} is older than 3.51.3 and can corrupt its log")]
     Corrupting {
@@ -74,9 +101,11 @@ impl Error {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Error::Statement { is_transient, .. } => *is_transient,
+            Error::Statement { is_transient, .. } | Error::Connect { is_transient, .. } => *is_transient,
             Error::Commit(_) | Error::Unknown | Error::Closed => true,
             Error::Open { .. }
+            | Error::Setting { .. }
+            | Error::Forgetful { .. }
             | Error::Corrupting { .. }
             | Error::Migrate { .. }
             | Error::Conflict { .. }

@@ -1,4 +1,4 @@
-//! Transactions as values over SQLite, with group commit.
+//! Transactions as values over SQLite or PostgreSQL, with group commit.
 //!
 //! A [`Change`] is a list of statements and of what each of them must have done; a [`Store`] does all of it or nothing. Since a change is
 //! a value, many of them can share one `COMMIT` and with it one flush of the disk, and one that fails does not hurt the others. What a
@@ -7,11 +7,14 @@
 
 mod change;
 mod error;
+mod postgres;
+mod queue;
 mod sqlite;
 mod value;
 
 pub use change::{Change, Committed, Statement};
 pub use error::Error;
+pub use postgres::{Postgres, PostgresConfig, PostgresTls};
 pub use sqlite::{Config, Sqlite};
 pub use value::{FromValue, Row, Value};
 
@@ -45,6 +48,8 @@ pub enum Dialect {
 pub enum Store {
     /// One SQLite file.
     Sqlite(Sqlite),
+    /// One PostgreSQL database.
+    Postgres(Postgres),
 }
 
 impl Store {
@@ -64,11 +69,28 @@ impl Store {
         Sqlite::inspect(path).map(Store::Sqlite)
     }
 
+    /// Opens a PostgreSQL database.
+    ///
+    /// # Errors
+    /// When it cannot be reached ([`Error::is_transient`]), the settings do not fit it, or it does not keep what it acknowledges.
+    pub async fn open_postgres(config: &PostgresConfig) -> Result<Self, Error> {
+        Postgres::open(config).await.map(Store::Postgres)
+    }
+
+    /// Opens a PostgreSQL database for reading only.
+    ///
+    /// # Errors
+    /// When it cannot be reached ([`Error::is_transient`]), or the settings do not fit it.
+    pub async fn inspect_postgres(config: &PostgresConfig) -> Result<Self, Error> {
+        Postgres::inspect(config).await.map(Store::Postgres)
+    }
+
     /// Which SQL it speaks.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
         match self {
             Store::Sqlite(_) => Dialect::Sqlite,
+            Store::Postgres(_) => Dialect::Postgres,
         }
     }
 
@@ -79,6 +101,7 @@ impl Store {
     pub async fn migrate(&self, component: &'static str, migrations: &'static [Migration]) -> Result<(), Error> {
         match self {
             Store::Sqlite(sqlite) => sqlite.migrate(component, migrations).await,
+            Store::Postgres(postgres) => postgres.migrate(component, migrations).await,
         }
     }
 
@@ -91,6 +114,7 @@ impl Store {
     pub async fn commit(&self, change: Change) -> Result<Committed, Error> {
         match self {
             Store::Sqlite(sqlite) => sqlite.commit(change).await,
+            Store::Postgres(postgres) => postgres.commit(change).await,
         }
     }
 
@@ -100,6 +124,7 @@ impl Store {
     pub fn submit(&self, change: Change) -> bool {
         match self {
             Store::Sqlite(sqlite) => sqlite.submit(change),
+            Store::Postgres(postgres) => postgres.submit(change),
         }
     }
 
@@ -119,6 +144,7 @@ impl Store {
     pub async fn snapshot(&self, queries: Vec<Statement>) -> Result<Vec<Vec<Row>>, Error> {
         match self {
             Store::Sqlite(sqlite) => sqlite.snapshot(queries).await,
+            Store::Postgres(postgres) => postgres.snapshot(queries).await,
         }
     }
 
@@ -127,6 +153,7 @@ impl Store {
     pub fn woken(&self) -> watch::Receiver<u64> {
         match self {
             Store::Sqlite(sqlite) => sqlite.woken(),
+            Store::Postgres(postgres) => postgres.woken(),
         }
     }
 
@@ -135,6 +162,7 @@ impl Store {
     pub fn durability(&self) -> String {
         match self {
             Store::Sqlite(sqlite) => sqlite.durability(),
+            Store::Postgres(postgres) => postgres.durability(),
         }
     }
 }

@@ -2,8 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a failure is a panic")]
 
+use servers::Postgres;
 use std::future::Future;
-use store::{Change, Config, Error, Migration, Row, Statement, Store, Value};
+use store::{Change, Config, Error, Migration, PostgresConfig, Row, Statement, Store, Value};
 use tempfile::TempDir;
 use tokio::task::{JoinSet, yield_now};
 
@@ -41,14 +42,17 @@ macro_rules! conformance {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $behaviour() {
-                    super::$behaviour($database).await;
+                    if let Some(database) = $database {
+                        super::$behaviour(database).await;
+                    }
                 }
             )+
         }
     };
 }
 
-conformance!(sqlite => SqliteFile::new());
+conformance!(sqlite => Some(SqliteFile::new()));
+conformance!(postgres => PostgresDatabase::new().await);
 
 /// One database that can be opened again and again.
 trait Database {
@@ -69,12 +73,31 @@ impl Database for SqliteFile {
     }
 }
 
-const ITEMS: &[Migration] = &[Migration {
-    version: 1,
-    name: "items",
-    sqlite: "CREATE TABLE item (name TEXT PRIMARY KEY, units INTEGER NOT NULL)",
-    postgres: None,
-}];
+/// A database of its own on the server that all tests share.
+struct PostgresDatabase(PostgresConfig);
+
+impl PostgresDatabase {
+    async fn new() -> Option<Self> {
+        if !Postgres::require() {
+            return None;
+        }
+        let url = Postgres::shared().await.database().await;
+        Some(PostgresDatabase(PostgresConfig { url, ..PostgresConfig::default() }))
+    }
+}
+
+impl Database for PostgresDatabase {
+    async fn open(&self) -> Store {
+        Store::open_postgres(&self.0).await.unwrap()
+    }
+}
+
+/// A step whose text both databases understand.
+const fn step(version: u32, name: &'static str, sql: &'static str) -> Migration {
+    Migration { version, name, sqlite: sql, postgres: Some(sql) }
+}
+
+const ITEMS: &[Migration] = &[step(1, "items", "CREATE TABLE item (name TEXT PRIMARY KEY, units INTEGER NOT NULL)")];
 
 async fn with_items(database: &impl Database) -> Store {
     let store = database.open().await;
@@ -313,20 +336,11 @@ async fn a_change_that_fails_wakes_nobody(database: impl Database) {
     assert!(!woken.has_changed().unwrap());
 }
 
-const FIRST: Migration = Migration { version: 1, name: "table", sqlite: "CREATE TABLE step (number INTEGER)", postgres: None };
-const SECOND: Migration = Migration {
-    version: 2,
-    name: "column and rows",
-    sqlite: "ALTER TABLE step ADD COLUMN name TEXT; INSERT INTO step VALUES (2, 'second')",
-    postgres: None,
-};
-const WRONG: Migration = Migration {
-    version: 3,
-    name: "half right",
-    sqlite: "INSERT INTO step VALUES (3, 'third'); INSERT INTO nowhere VALUES (1)",
-    postgres: None,
-};
-const THIRD: Migration = Migration { version: 3, name: "row", sqlite: "INSERT INTO step VALUES (3, 'third')", postgres: None };
+const FIRST: Migration = step(1, "table", "CREATE TABLE step (number INTEGER)");
+const SECOND: Migration =
+    step(2, "column and rows", "ALTER TABLE step ADD COLUMN name TEXT; INSERT INTO step VALUES (2, 'second')");
+const WRONG: Migration = step(3, "half right", "INSERT INTO step VALUES (3, 'third'); INSERT INTO nowhere VALUES (1)");
+const THIRD: Migration = step(3, "row", "INSERT INTO step VALUES (3, 'third')");
 
 async fn steps(store: &Store) -> i64 {
     count(&mut store.query(Statement::new("SELECT count(*) FROM step")).await.unwrap())
@@ -358,9 +372,9 @@ async fn a_failed_migration_leaves_the_steps_before_it_and_names_itself(database
 
 async fn components_that_open_at_once_do_not_disturb_each_other(database: impl Database) {
     const TABLES: [(&str, &[Migration]); 3] = [
-        ("one", &[Migration { version: 1, name: "one", sqlite: "CREATE TABLE one (number INTEGER)", postgres: None }]),
-        ("two", &[Migration { version: 1, name: "two", sqlite: "CREATE TABLE two (number INTEGER)", postgres: None }]),
-        ("three", &[Migration { version: 1, name: "three", sqlite: "CREATE TABLE three (number INTEGER)", postgres: None }]),
+        ("one", &[step(1, "one", "CREATE TABLE one (number INTEGER)")]),
+        ("two", &[step(1, "two", "CREATE TABLE two (number INTEGER)")]),
+        ("three", &[step(1, "three", "CREATE TABLE three (number INTEGER)")]),
     ];
     let store = database.open().await;
 
@@ -431,8 +445,9 @@ async fn abandoned_queries_do_not_hold_up_others(database: impl Database) {
 async fn values_of_each_kind_survive(database: impl Database) {
     let store = database.open().await;
     let sql = "CREATE TABLE kind (least INTEGER, most INTEGER, text TEXT, bytes BLOB, absent TEXT, empty BLOB)";
-    store.commit(change([Statement::new(sql)])).await.unwrap();
-    let (text, bytes) = ("naïve \0 \u{1F355} 'quoted' ?1".to_owned(), (0..=255).collect::<Vec<u8>>());
+    let postgres = "CREATE TABLE kind (least BIGINT, most BIGINT, text TEXT, bytes BYTEA, absent TEXT, empty BYTEA)";
+    store.commit(change([Statement::new(sql).on_postgres(postgres)])).await.unwrap();
+    let (text, bytes) = ("naïve \t \u{1F355} 'quoted' ?1".to_owned(), (0..=255).collect::<Vec<u8>>());
     let row = Statement::new("INSERT INTO kind VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
         .bind(i64::MIN)
         .bind(i64::MAX)

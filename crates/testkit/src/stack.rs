@@ -120,8 +120,11 @@ impl Stack {
 
     async fn start_processes(mut self, options: &StackOptions) -> Self {
         let relays = (1..=options.relays).map(Member::Relay);
-        let members: Vec<Member> =
-            [Member::Consumer, Member::Restaurant, Member::Order].into_iter().chain(relays).chain([Member::Gateway]).collect();
+        let members: Vec<Member> = [Member::Consumer, Member::Restaurant, Member::Order]
+            .into_iter()
+            .chain(relays)
+            .chain([Member::Gateway])
+            .collect();
         for member in &members {
             self.addresses.insert(*member, Addresses { serving: free_address(), admin: free_address() });
         }

@@ -66,7 +66,8 @@ impl Standing {
 }
 
 pub(super) async fn stands(store: &Store) -> Result<(i64, Cursor), Error> {
-    let query = Statement::new("SELECT epoch, position, from_snapshot, to_snapshot, floor FROM outbox_cursor WHERE lane = ?1");
+    let query =
+        Statement::new("SELECT epoch, position, from_snapshot, to_snapshot, floor FROM outbox_cursor WHERE lane = ?1");
     let mut rows = store.query(query.bind(LANE)).await?;
     let row = rows.first_mut().ok_or(Error::Conflict { what: "the lane has a cursor" })?;
     Ok((row.take(0)?, Cursor { position: row.take(1)?, from: row.take(2)?, to: row.take(3)?, floor: row.take(4)? }))
@@ -81,7 +82,8 @@ pub(super) fn begin(change: &mut Change) {
 pub(super) fn write(change: &mut Change, mark: &Mark<'_>) {
     // The floor moves with `from` only, so that it does not come to stand above what is still to be read. It was read before this
     // transaction has its id, so whoever has a later id took its positions above it.
-    let sql = "UPDATE outbox_cursor SET until_us = outbox_now_us() + ?3, position = ?4, from_snapshot = ?5, to_snapshot = ?6,
+    let sql =
+        "UPDATE outbox_cursor SET until_us = outbox_now_us() + ?3, position = ?4, from_snapshot = ?5, to_snapshot = ?6,
             floor = CASE WHEN from_snapshot = ?5 THEN floor ELSE ?7 END,
             floor_xid = CASE WHEN from_snapshot = ?5 THEN floor_xid ELSE pg_current_xact_id() END
         WHERE lane = ?1 AND epoch = ?2";
@@ -94,4 +96,6 @@ pub(super) fn write(change: &mut Change, mark: &Mark<'_>) {
 pub(super) fn rotate(change: &mut Change, epoch: i64) {
     let rotate = Statement::new("SELECT outbox_rotate(?1, ?2, ?3, ?4)").bind(LANE).bind(epoch);
     change.push(rotate.bind(SLOT_ROWS_MAX).bind(rows::micros(SLOT_AGE_MAX)));
+    // It locks whole tables, and each of its statements must see what the one before waited for.
+    change.keep_alone();
 }

@@ -1,3 +1,5 @@
+-- Names are compared byte by byte, as in SQLite: it is quicker, and the same in every database.
+--
 -- The order of the columns matters: xid is computed before position, so that a transaction has its id before it takes a place. Were it
 -- the other way round, a place below the floor of a cursor could belong to a transaction above it, and be skipped.
 CREATE SEQUENCE outbox_position CACHE 1;
@@ -6,10 +8,10 @@ CREATE TABLE outbox (
     xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
     position BIGINT NOT NULL DEFAULT nextval('outbox_position'),
     message_id BYTEA NOT NULL,
-    effect_id TEXT NOT NULL,
-    channel TEXT NOT NULL,
-    key TEXT NOT NULL,
-    kind TEXT NOT NULL,
+    effect_id TEXT COLLATE "C" NOT NULL,
+    channel TEXT COLLATE "C" NOT NULL,
+    key TEXT COLLATE "C" NOT NULL,
+    kind TEXT COLLATE "C" NOT NULL,
     causation_id BYTEA,
     traceparent TEXT,
     created_us BIGINT NOT NULL,
@@ -48,10 +50,10 @@ INSERT INTO outbox_cursor (lane, epoch, position) VALUES (0, 0, 0);
 CREATE UNLOGGED TABLE outbox_session (lane BIGINT NOT NULL, epoch BIGINT NOT NULL);
 
 CREATE TABLE obligation (
-    effect_id TEXT PRIMARY KEY,
-    key TEXT NOT NULL,
-    channel TEXT NOT NULL,
-    kind TEXT NOT NULL,
+    effect_id TEXT COLLATE "C" PRIMARY KEY,
+    key TEXT COLLATE "C" NOT NULL,
+    channel TEXT COLLATE "C" NOT NULL,
+    kind TEXT COLLATE "C" NOT NULL,
     traceparent TEXT,
     payload BYTEA NOT NULL,
     message_id BYTEA NOT NULL,
@@ -66,11 +68,11 @@ CREATE INDEX obligation_by_due ON obligation (due_us);
 CREATE INDEX obligation_by_key ON obligation (key);
 
 CREATE TABLE inbox (
-    effect_id TEXT PRIMARY KEY,
-    reply_effect_id TEXT NOT NULL,
-    reply_channel TEXT NOT NULL,
-    reply_key TEXT NOT NULL,
-    reply_kind TEXT NOT NULL,
+    effect_id TEXT COLLATE "C" PRIMARY KEY,
+    reply_effect_id TEXT COLLATE "C" NOT NULL,
+    reply_channel TEXT COLLATE "C" NOT NULL,
+    reply_key TEXT COLLATE "C" NOT NULL,
+    reply_kind TEXT COLLATE "C" NOT NULL,
     reply_payload BYTEA NOT NULL,
     handled_us BIGINT NOT NULL
 -- Grows at one end and shrinks at the other: whole pages fall free, and a vacuum at 2 % keeps what is free to 2 %.
@@ -79,12 +81,12 @@ CREATE INDEX inbox_by_handled ON inbox (handled_us);
 
 CREATE TABLE parked (
     number BIGINT PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
-    consumer TEXT NOT NULL,
+    consumer TEXT COLLATE "C" NOT NULL,
     message_id BYTEA NOT NULL,
-    effect_id TEXT NOT NULL,
-    channel TEXT NOT NULL,
-    key TEXT NOT NULL,
-    kind TEXT NOT NULL,
+    effect_id TEXT COLLATE "C" NOT NULL,
+    channel TEXT COLLATE "C" NOT NULL,
+    key TEXT COLLATE "C" NOT NULL,
+    kind TEXT COLLATE "C" NOT NULL,
     causation_id BYTEA,
     traceparent TEXT,
     created_us BIGINT NOT NULL,

@@ -1,5 +1,5 @@
 CREATE TABLE bus_incarnation (
-    channel TEXT PRIMARY KEY,
+    channel TEXT COLLATE "C" PRIMARY KEY,
     created_us BIGINT NOT NULL,
     last_sequence BIGINT NOT NULL
 ) WITH (fillfactor = 10);

@@ -8,8 +8,8 @@ CREATE UNIQUE INDEX parked_effect ON parked (consumer, key, effect_id) WHERE eff
 CREATE INDEX parked_by_key ON parked (consumer, key, number);
 -- One row for each key that is parked. Its lock orders what is parked behind a key and what sets it free, so neither misses the other.
 CREATE TABLE parked_key (
-    consumer TEXT NOT NULL,
-    key TEXT NOT NULL,
+    consumer TEXT COLLATE "C" NOT NULL,
+    key TEXT COLLATE "C" NOT NULL,
     version BIGINT NOT NULL DEFAULT 0,
     parked_us BIGINT NOT NULL,
     request TEXT NOT NULL DEFAULT '',
@@ -22,7 +22,7 @@ INSERT INTO parked_key (consumer, key, parked_us) SELECT consumer, key, min(park
 CREATE TABLE parking_audit (
     request TEXT PRIMARY KEY,
     action TEXT NOT NULL,
-    consumer TEXT NOT NULL,
+    consumer TEXT COLLATE "C" NOT NULL,
     selection TEXT NOT NULL,
     who TEXT NOT NULL,
     why TEXT NOT NULL,

@@ -1,6 +1,6 @@
 //! What an audit tells, and whether a probe notices that nothing can be written.
 
-use crate::world::{on_every_store, World, message};
+use crate::world::{World, message, on_every_store};
 use outbox::{Audit, audit, probe};
 use store::{Change, Config, Store};
 

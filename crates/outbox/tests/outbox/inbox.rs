@@ -1,6 +1,6 @@
 //! The inbox: a command has its effect once, and its reply as often as it comes.
 
-use crate::world::{on_every_store, PATIENCE, Running, World, eventually, message};
+use crate::world::{PATIENCE, Running, World, eventually, message, on_every_store};
 use messaging::Message;
 use outbox::{Config, Handle, Inbox, Outcome, Respond, Response, keep_inbox_small};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -184,7 +184,10 @@ async fn a_failing_store_means_a_later_try_with_the_whole_chain_of_causes(world:
 
     let outcome = inbox.handle(&message("order", "effect")).await;
 
-    assert!(matches!(&outcome, Outcome::Retry { why, .. } | Outcome::Fault { why, .. } if why.contains("no such table") || why.contains("does not exist")), "{outcome:?}");
+    assert!(
+        matches!(&outcome, Outcome::Retry { why, .. } | Outcome::Fault { why, .. } if why.contains("no such table") || why.contains("does not exist")),
+        "{outcome:?}"
+    );
 }
 
 async fn old_replies_are_dropped_however_many_there_are_and_new_ones_stay(world: World) {

@@ -1,6 +1,6 @@
 //! What an operator sees, also when nothing moves.
 
-use crate::world::{on_every_store, PATIENCE, Running, World, eventually, message};
+use crate::world::{PATIENCE, Running, World, eventually, message, on_every_store};
 use messaging::Message;
 use outbox::Metrics;
 use prometheus_client::encoding::text::encode;

@@ -1,6 +1,8 @@
 //! The relay: what is committed is published, in order, at least once.
 
-use crate::world::{on_every_store, PATIENCE, Running, World, eventually, message, messages, numbers, take, take_until};
+use crate::world::{
+    PATIENCE, Running, World, eventually, message, messages, numbers, on_every_store, take, take_until,
+};
 use messaging::{Message, MessageId};
 use store::{Change, Statement};
 

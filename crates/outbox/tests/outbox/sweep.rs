@@ -1,6 +1,6 @@
 //! The sweep: a command is sent again until it is settled, and not more often than needed.
 
-use crate::world::{on_every_store, World, message, take};
+use crate::world::{World, message, on_every_store, take};
 use messaging::Message;
 use std::time::{Duration, Instant};
 use store::{Change, Statement};

@@ -70,7 +70,8 @@ impl World {
             return None;
         }
         let url = Postgres::shared().await.database().await;
-        let store = Store::open_postgres(&PostgresConfig { url: url.clone(), ..PostgresConfig::default() }).await.unwrap();
+        let store =
+            Store::open_postgres(&PostgresConfig { url: url.clone(), ..PostgresConfig::default() }).await.unwrap();
         let mut world = World::around(store, &store::Config::default(), tempfile::tempdir().unwrap()).await;
         world.url = url;
         Some(world)

@@ -1,6 +1,7 @@
 //! The one thread that writes, and its group commit.
 
 use super::statement_error;
+use crate::queue::{EndWithThePanic, Member, WAITING_MAX, settle};
 use crate::{Change, Committed, Error, Migration};
 use rusqlite::{Connection, ErrorCode, params_from_iter};
 use std::io;
@@ -9,10 +10,8 @@ use std::path::Path;
 use std::process;
 use std::thread::{self, JoinHandle};
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::{error, warn};
+use tracing::error;
 
-/// Changes that wait for the writer at most: 1,024 x ~8 KiB = 8 MiB. Whoever comes then waits for room.
-const WAITING_MAX: usize = 1024;
 /// Changes that share a commit at most; 256 x ~100 us of statements bounds what the first of them waits for the last.
 const SHARING_MAX: usize = 256;
 
@@ -27,12 +26,6 @@ pub(super) struct Writer {
 enum Job {
     Change(Member),
     Migrate(&'static str, &'static [Migration], oneshot::Sender<Result<(), Error>>),
-}
-
-/// A change and who waits for its result, if anybody does.
-struct Member {
-    change: Change,
-    reply: Option<oneshot::Sender<Result<Committed, Error>>>,
 }
 
 impl Writer {
@@ -80,18 +73,6 @@ impl Drop for Writer {
             && thread.join().is_err()
         {
             error!("the writer thread panicked");
-        }
-    }
-}
-
-/// Ends the process when the writer panics: without it every change would be tried again for ever, in a process that looks alive.
-struct EndWithThePanic;
-
-impl Drop for EndWithThePanic {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            error!("the writer panicked; the process ends");
-            process::abort();
         }
     }
 }
@@ -146,7 +127,7 @@ fn together(
 ) -> Vec<Member> {
     if let Err(source) = connection.execute_batch("BEGIN IMMEDIATE") {
         if let Some(first) = members.next() {
-            answer(first, Err(statement_error("BEGIN IMMEDIATE", source)));
+            first.answer(Err(statement_error("BEGIN IMMEDIATE", source)));
         }
         return members.collect();
     }
@@ -157,7 +138,7 @@ fn together(
             Ok(committed) => done.push((member, committed)),
             Err(error) if connection.is_autocommit() => {
                 // A full disk makes SQLite roll back the whole transaction, and with it the changes before this one.
-                answer(member, Err(error));
+                member.answer(Err(error));
                 let begun =
                     done.into_iter().map(|(member, _)| member).chain(refused.into_iter().map(|(member, _)| member));
                 return begun.chain(members).collect();
@@ -166,7 +147,10 @@ fn together(
         }
     }
     match connection.execute_batch("COMMIT") {
-        Ok(()) => settle(done, refused, wake),
+        Ok(()) => {
+            settle(done, wake);
+            refused.into_iter().for_each(|(member, error)| member.answer(Err(error)));
+        }
         Err(source) => {
             if source.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) {
                 // After a failed flush nobody knows what is on the disk; only what a restart reads from it is true.
@@ -177,32 +161,11 @@ fn together(
             let complaint = source.to_string();
             let begun = done.into_iter().map(|(member, _)| member).chain(refused.into_iter().map(|(member, _)| member));
             for member in begun {
-                answer(member, Err(Error::Commit(complaint.as_str().into())));
+                member.answer(Err(Error::Commit(complaint.as_str().into())));
             }
         }
     }
     Vec::new()
-}
-
-fn settle(done: Vec<(Member, Committed)>, refused: Vec<(Member, Error)>, wake: &watch::Sender<u64>) {
-    if done.iter().any(|(member, _)| member.change.wakes) {
-        wake.send_modify(|count| *count += 1);
-    }
-    for (member, committed) in done {
-        answer(member, Ok(committed));
-    }
-    for (member, error) in refused {
-        answer(member, Err(error));
-    }
-}
-
-fn answer(member: Member, result: Result<Committed, Error>) {
-    match (member.reply, result) {
-        // A caller that no longer listens has lost the answer and nothing else.
-        (Some(reply), result) => drop(reply.send(result)),
-        (None, Ok(_)) => {}
-        (None, Err(error)) => warn!(error = &error as &dyn std::error::Error, "submitted change failed"),
-    }
 }
 
 /// Does one change in a savepoint, so that its failure leaves the others alone. Where even the savepoint fails, the whole transaction is

@@ -89,7 +89,11 @@ fn what_people_read_holds_no_control_characters() {
     };
     check(
         with_items(vec![item("a"), odd]),
-        &["restaurant.menu.items[1].menu_item_id", "restaurant.menu.items[1].name", "restaurant.menu.items[1].category"],
+        &[
+            "restaurant.menu.items[1].menu_item_id",
+            "restaurant.menu.items[1].name",
+            "restaurant.menu.items[1].category",
+        ],
     );
     assert_eq!(
         update(contract::Restaurant { name: "a\0b".to_owned(), ..trattoria() }, &["name"]).unwrap_err(),

@@ -1,0 +1,233 @@
+//! One line to the server: how it is opened, what it has prepared, and how much can be on its way over it at once.
+
+use super::target::Target;
+use super::value;
+use crate::error::Source;
+use crate::{Error, Row, Statement};
+use futures_util::TryStreamExt;
+use futures_util::future::{MaybeDone, maybe_done};
+use futures_util::poll;
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, NoTls};
+
+/// How long opening a line may take, with everything that is asked first.
+const OPEN_WITHIN: Duration = Duration::from_secs(5);
+/// The oldest server that is tested.
+const VERSION_MIN: i32 = 150_000;
+
+/// What a line is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Reads.
+    Read,
+    /// Changes. Whoever waits for a lock longer than others should wait behind it gives up, and what takes longer than any change of ours
+    /// is ended.
+    Write,
+    /// Schema changes, which take as long as they take.
+    Migrate,
+}
+
+impl Purpose {
+    fn settings(self) -> &'static str {
+        match self {
+            Purpose::Read => "SET default_transaction_read_only = on; SET statement_timeout = '10s'",
+            Purpose::Write => {
+                "SET lock_timeout = '2s'; SET statement_timeout = '10s'; SET idle_in_transaction_session_timeout = '30s'"
+            }
+            Purpose::Migrate => "SET client_min_messages = warning",
+        }
+    }
+}
+
+/// A line to the server. The task that moves its bytes ends with it.
+#[derive(Debug)]
+pub(super) struct Connection {
+    client: Client,
+    prepared: HashMap<&'static str, tokio_postgres::Statement>,
+    /// How durable a commit is on this server.
+    pub(super) durability: String,
+    _driver: JoinSet<()>,
+}
+
+/// A request that is on its way.
+pub(super) type Sent<F> = Pin<Box<MaybeDone<F>>>;
+
+impl Connection {
+    /// Opens a line, and looks whether the server keeps what it acknowledges.
+    pub(super) async fn open(target: &Target, purpose: Purpose) -> Result<Self, Error> {
+        let away = |source: Source| Error::Connect { to: target.to_string(), is_transient: true, source };
+        match timeout(OPEN_WITHIN, Connection::try_open(target, purpose)).await {
+            Ok(opened) => opened,
+            Err(_elapsed) => Err(away(format!("no answer within {OPEN_WITHIN:?}").into())),
+        }
+    }
+
+    async fn try_open(target: &Target, purpose: Purpose) -> Result<Self, Error> {
+        let failed = |source: tokio_postgres::Error| Error::Connect {
+            to: target.to_string(),
+            is_transient: is_transient(&source),
+            source: Box::new(source),
+        };
+        let mut driver = JoinSet::new();
+        let client = match &target.tls {
+            None => {
+                let (client, line) = target.config.connect(NoTls).await.map_err(failed)?;
+                driver.spawn(async { drop(line.await) });
+                client
+            }
+            Some(tls) => {
+                let (client, line) = target.config.connect(tls.clone()).await.map_err(failed)?;
+                driver.spawn(async { drop(line.await) });
+                client
+            }
+        };
+        client.batch_execute(purpose.settings()).await.map_err(failed)?;
+        let durability = durability(&client, target).await?;
+        Ok(Connection { client, prepared: HashMap::new(), durability, _driver: driver })
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Makes a statement ready, once for this line.
+    pub(super) async fn prepare(&mut self, statement: &Statement) -> Result<(), Error> {
+        if self.prepared.contains_key(statement.sql) {
+            return Ok(());
+        }
+        let text = with_dollars(statement.postgres.unwrap_or(statement.sql));
+        let prepared = self.client.prepare(&text).await.map_err(|source| statement_error(statement.sql, source))?;
+        self.prepared.insert(statement.sql, prepared);
+        Ok(())
+    }
+
+    /// Sends a statement that was prepared; its answer is how many rows it touched.
+    pub(super) async fn execute<'a>(
+        &'a self,
+        statement: &'a Statement,
+    ) -> Sent<impl Future<Output = Result<u64, Error>> + 'a> {
+        sent(async move {
+            let prepared = self.prepared.get(statement.sql).ok_or(Error::Closed)?;
+            let done = self.client.execute_raw(prepared, &statement.parameters).await;
+            done.map_err(|source| statement_error(statement.sql, source))
+        })
+        .await
+    }
+
+    /// Sends a query that was prepared; its answer is the rows.
+    pub(super) async fn query<'a>(
+        &'a self,
+        query: &'a Statement,
+    ) -> Sent<impl Future<Output = Result<Vec<Row>, Error>> + 'a> {
+        sent(async move {
+            let failed = |source| statement_error(query.sql, source);
+            let prepared = self.prepared.get(query.sql).ok_or(Error::Closed)?;
+            let rows = self.client.query_raw(prepared, &query.parameters).await.map_err(failed)?;
+            let rows: Vec<tokio_postgres::Row> = rows.try_collect().await.map_err(failed)?;
+            rows.iter().map(value::read).collect()
+        })
+        .await
+    }
+
+    /// Sends SQL without parameters or result.
+    pub(super) async fn say<'a>(&'a self, sql: &'static str) -> Sent<impl Future<Output = Result<(), Error>> + 'a> {
+        sent(async move { self.client.batch_execute(sql).await.map_err(|source| statement_error(sql, source)) }).await
+    }
+
+    /// Does what a migration consists of.
+    pub(super) async fn run(&self, sql: &str) -> Result<(), tokio_postgres::Error> {
+        self.client.batch_execute(sql).await
+    }
+}
+
+/// Sends a request now and lets its answer be taken later, so that many are on their way at once, in the order in which they were sent.
+async fn sent<F: Future>(request: F) -> Sent<F> {
+    let mut request = Box::pin(maybe_done(request));
+    let _may_be_done_already = poll!(request.as_mut());
+    request
+}
+
+/// Takes the answer to a request.
+pub(super) async fn answer<T, F: Future<Output = Result<T, Error>>>(mut request: Sent<F>) -> Result<T, Error> {
+    request.as_mut().await;
+    request.as_mut().take_output().unwrap_or(Err(Error::Closed))
+}
+
+async fn durability(client: &Client, target: &Target) -> Result<String, Error> {
+    let failed = |is_transient, source| Error::Connect { to: target.to_string(), is_transient, source };
+    let sql = "SELECT current_setting('server_version'), current_setting('server_version_num')::INT,
+        current_setting('fsync'), current_setting('synchronous_commit')";
+    let row = client.query_one(sql, &[]).await.map_err(|error| failed(is_transient(&error), Box::new(error)))?;
+    let text = |column| row.try_get::<_, String>(column).unwrap_or_default();
+    let (version, fsync, commit) = (text(0), text(2), text(3));
+    if row.try_get::<_, i32>(1).unwrap_or_default() < VERSION_MIN {
+        return Err(failed(false, format!("PostgreSQL {version} is too old; at least 15 is needed").into()));
+    }
+    for (setting, value) in [("fsync", &fsync), ("synchronous_commit", &commit)] {
+        if value == "off" {
+            return Err(Error::Forgetful { setting, value: value.clone() });
+        }
+    }
+    Ok(format!("PostgreSQL {version}, fsync={fsync}, synchronous_commit={commit}"))
+}
+
+/// `?1` as PostgreSQL writes it.
+fn with_dollars(sql: &str) -> String {
+    let mut text = String::with_capacity(sql.len());
+    let mut characters = sql.chars().peekable();
+    while let Some(character) = characters.next() {
+        let is_parameter = character == '?' && characters.peek().is_some_and(char::is_ascii_digit);
+        text.push(if is_parameter { '$' } else { character });
+    }
+    text
+}
+
+pub(super) fn statement_error(sql: &'static str, source: tokio_postgres::Error) -> Error {
+    Error::Statement { sql, is_transient: is_transient(&source), source: Box::new(source) }
+}
+
+/// Whether the cause lies outside the program and may go away: the server, the line to it, its disk, a lock.
+fn is_transient(error: &tokio_postgres::Error) -> bool {
+    use std::error::Error as _;
+    match error.code() {
+        Some(code) => is_of_the_server(code) || is_of_the_moment(code),
+        None => error.is_closed() || error.source().is_some_and(<dyn std::error::Error>::is::<std::io::Error>),
+    }
+}
+
+/// Whether every change would meet with this error now, whatever it wants.
+pub(super) fn is_everybodys(error: &Error) -> bool {
+    let Error::Statement { source, .. } = error else { return false };
+    source.downcast_ref().and_then(tokio_postgres::Error::code).is_some_and(is_of_the_server)
+}
+
+/// The classes, as in appendix A of the PostgreSQL manual: connections, resources such as the disk, an operator, the system.
+fn is_of_the_server(code: &SqlState) -> bool {
+    let of_the_server = matches!(code.code().get(..2), Some("08" | "53" | "57" | "58"));
+    *code == SqlState::READ_ONLY_SQL_TRANSACTION || (of_the_server && *code != SqlState::QUERY_CANCELED)
+}
+
+/// Locks and deadlocks, a limit of time, and a statement that was prepared before the schema changed, which a new line prepares anew.
+fn is_of_the_moment(code: &SqlState) -> bool {
+    let of_the_moment = matches!(code.code().get(..2), Some("40" | "55"));
+    of_the_moment || *code == SqlState::QUERY_CANCELED || *code == SqlState::FEATURE_NOT_SUPPORTED
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_numbered_as_postgresql_numbers_them() {
+        assert_eq!(
+            with_dollars("SELECT '?' WHERE a = ?1 AND b ?| c AND d = ?12"),
+            "SELECT '?' WHERE a = $1 AND b ?| c AND d = $12"
+        );
+    }
+}
