@@ -1,10 +1,12 @@
 //! `cargo xtask`: what a developer and the CI run.
 
+mod cluster;
 mod command;
 mod contract;
 mod servers;
 
 use clap::Parser;
+use cluster::Cluster;
 use command::{Failed, cargo, workspace};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -24,6 +26,11 @@ enum Xtask {
     Servers,
     /// Runs everything that must pass before a change is accepted.
     Ci,
+    /// Runs the distributed platform on this machine: PostgreSQL, NATS, and a process for each role.
+    Cluster {
+        #[command(subcommand)]
+        command: Cluster,
+    },
 }
 
 fn main() -> ExitCode {
@@ -32,6 +39,7 @@ fn main() -> ExitCode {
         Xtask::Test { arguments } => test(&arguments),
         Xtask::Lint => lint(),
         Xtask::Servers => servers::run(),
+        Xtask::Cluster { command } => cluster::run(&command),
         Xtask::Ci => lint().and_then(|()| test(&[])),
     };
     match result {
