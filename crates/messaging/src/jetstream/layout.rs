@@ -36,6 +36,10 @@ struct CreateConsumer<'a> {
     action: &'static str,
 }
 
+/// What is asked with nothing to say: `{}`. A server refuses `null`.
+#[derive(Serialize)]
+struct Nothing {}
+
 #[derive(Deserialize)]
 struct Deleted {
     #[serde(rename = "success")]
@@ -106,19 +110,19 @@ impl Layout {
     /// The stream of a channel as it is; `None` if there is none.
     pub(super) async fn stream(&self, channel: &Channel) -> Result<Option<stream::Info>, Fault> {
         let name = names::stream(&self.config.prefix, channel.name);
-        found(self.request(format!("STREAM.INFO.{name}"), &()).await)
+        found(self.request(format!("STREAM.INFO.{name}"), &Nothing {}).await)
     }
 
     /// A consumer as it is; `None` if there is none.
     pub(super) async fn consumer(&self, channel: &Channel, consumer: &str) -> Result<Option<consumer::Info>, Fault> {
         let stream = names::stream(&self.config.prefix, channel.name);
-        found(self.request(format!("CONSUMER.INFO.{stream}.{consumer}"), &()).await)
+        found(self.request(format!("CONSUMER.INFO.{stream}.{consumer}"), &Nothing {}).await)
     }
 
     /// Deletes a consumer, and with it what it remembers.
     pub(super) async fn delete_consumer(&self, channel: &Channel, consumer: &str) -> Result<(), Fault> {
         let stream = names::stream(&self.config.prefix, channel.name);
-        let deleted: Result<Deleted, Fault> = self.request(format!("CONSUMER.DELETE.{stream}.{consumer}"), &()).await;
+        let deleted: Result<Deleted, Fault> = self.request(format!("CONSUMER.DELETE.{stream}.{consumer}"), &Nothing {}).await;
         found(deleted).map(|_| ())
     }
 
