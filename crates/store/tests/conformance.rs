@@ -15,6 +15,7 @@ macro_rules! conformance {
             a_change_is_done_as_a_whole,
             a_failing_statement_undoes_the_whole_change,
             an_unmet_expectation_writes_nothing_and_says_which,
+            an_unmet_expectation_is_told_before_what_fails_because_of_it,
             an_expectation_counts_the_rows_that_were_touched,
             a_bad_change_does_not_hurt_those_that_come_with_it,
             of_two_changes_that_expect_the_same_version_one_wins,
@@ -163,6 +164,16 @@ async fn an_unmet_expectation_writes_nothing_and_says_which(database: impl Datab
     assert!(matches!(failed, Error::Conflict { what: "nobody is there" }), "{failed:?}");
     assert!(!failed.is_transient());
     assert!(names(&store).await.is_empty());
+}
+
+/// A revision of a menu that came second was reported as a fault of the service: its row for the new version was there already.
+async fn an_unmet_expectation_is_told_before_what_fails_because_of_it(database: impl Database) {
+    let store = with_items(&database).await;
+    store.commit(change([insert("a", 1)])).await.unwrap();
+
+    let failed = store.commit(change([overtaken(), insert("a", 1)])).await.unwrap_err();
+
+    assert!(matches!(failed, Error::Conflict { what: "nobody is there" }), "{failed:?}");
 }
 
 async fn an_expectation_counts_the_rows_that_were_touched(database: impl Database) {

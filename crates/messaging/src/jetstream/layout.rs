@@ -122,7 +122,8 @@ impl Layout {
     /// Deletes a consumer, and with it what it remembers.
     pub(super) async fn delete_consumer(&self, channel: &Channel, consumer: &str) -> Result<(), Fault> {
         let stream = names::stream(&self.config.prefix, channel.name);
-        let deleted: Result<Deleted, Fault> = self.request(format!("CONSUMER.DELETE.{stream}.{consumer}"), &Nothing {}).await;
+        let deleted: Result<Deleted, Fault> =
+            self.request(format!("CONSUMER.DELETE.{stream}.{consumer}"), &Nothing {}).await;
         found(deleted).map(|_| ())
     }
 

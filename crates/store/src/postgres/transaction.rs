@@ -102,30 +102,39 @@ enum Verdict {
 fn judge(members: &[Member], touched: Vec<Vec<Result<u64, Error>>>) -> Verdict {
     let (mut done, mut refused) = (Vec::with_capacity(members.len()), Vec::new());
     for (index, (member, answers)) in members.iter().zip(touched).enumerate() {
-        match judge_one(&member.change, answers) {
-            Ok(committed) => done.push(committed),
-            Err(error @ Error::Conflict { .. }) => refused.push((index, error)),
-            Err(error) if is_everybodys(&error) => return Verdict::Hopeless(error),
-            Err(error) => {
-                refused.push((index, error));
-                break;
-            }
+        let (result, failure) = judge_one(&member.change, answers);
+        let is_aborted = failure.is_some();
+        match (result, failure) {
+            (_, Some(error)) if is_everybodys(&error) => return Verdict::Hopeless(error),
+            // What was not expected came before what failed, and may have been the reason.
+            (Err(conflict), _) => refused.push((index, conflict)),
+            (Ok(_), Some(error)) => refused.push((index, error)),
+            (Ok(committed), None) => done.push(committed),
+        }
+        if is_aborted {
+            break;
         }
     }
     if refused.is_empty() { Verdict::Fit(done) } else { Verdict::Unfit(refused) }
 }
 
-fn judge_one(change: &Change, answers: Vec<Result<u64, Error>>) -> Result<Committed, Error> {
-    let mut rows = Vec::with_capacity(answers.len());
-    let mut conflict = None;
+/// What one change did, or which of its expectations was not met first; and the first failure.
+fn judge_one(change: &Change, answers: Vec<Result<u64, Error>>) -> (Result<Committed, Error>, Option<Error>) {
+    let mut result = Ok(Committed { rows: Vec::with_capacity(answers.len()) });
     for (statement, answer) in change.statements.iter().zip(answers) {
-        let touched = usize::try_from(answer?).unwrap_or(usize::MAX);
-        if let Some(expected) = statement.expectation.filter(|expected| expected.rows != touched) {
-            conflict.get_or_insert(Error::Conflict { what: expected.what });
+        let touched = match answer {
+            Ok(touched) => usize::try_from(touched).unwrap_or(usize::MAX),
+            Err(error) => return (result, Some(error)),
+        };
+        match (&mut result, statement.expectation) {
+            (Ok(_), Some(expected)) if expected.rows != touched => {
+                result = Err(Error::Conflict { what: expected.what });
+            }
+            (Ok(committed), _) => committed.rows.push(touched),
+            (Err(_), _) => {}
         }
-        rows.push(touched);
     }
-    conflict.map_or(Ok(Committed { rows }), Err)
+    (result, None)
 }
 
 async fn commit(line: &Connection, id: String, done: Vec<Committed>) -> Outcome {
