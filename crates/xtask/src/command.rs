@@ -5,6 +5,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+/// How variables begin by which cargo tells a program about its package.
+const PACKAGE: [&str; 2] = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+
 /// A program that did not do what it was asked for.
 #[derive(Debug)]
 pub(crate) struct Failed(String);
@@ -30,9 +33,16 @@ impl fmt::Display for Failed {
 /// A program to be run.
 pub(crate) struct Run(Command);
 
-/// The cargo that runs this program.
+/// The cargo that runs this program, without what it has told about this program's package: build scripts that look at that would be run
+/// again, and all that depends on them built anew, whenever cargo is run the other way.
 pub(crate) fn cargo(arguments: &[&str]) -> Run {
-    program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())).arguments(arguments)
+    let mut run = program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())).arguments(arguments);
+    for (name, _) in std::env::vars_os() {
+        if PACKAGE.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            run.0.env_remove(name);
+        }
+    }
+    run
 }
 
 /// Any program.
