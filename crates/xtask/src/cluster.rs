@@ -23,9 +23,9 @@ use process::Process;
 pub(crate) enum Cluster {
     /// Starts what does not run yet, and says where everything listens.
     Up {
-        /// How many NATS servers.
-        #[arg(long, value_enum, default_value_t = Servers::One)]
-        nats: Servers,
+        /// How many NATS servers [default: as many as there are, or 1].
+        #[arg(long, value_enum)]
+        nats: Option<Servers>,
         /// Runs a release build, which takes longer to build and less to run.
         #[arg(long)]
         release: bool,
@@ -53,7 +53,7 @@ pub(crate) enum Servers {
 pub(crate) fn run(cluster: &Cluster) -> Result<(), Failed> {
     let place = Place::take()?;
     match cluster {
-        Cluster::Up { nats, release } => up(&place, (*nats).into(), *release),
+        Cluster::Up { nats, release } => up(&place, nats.map(Size::from), *release),
         Cluster::Down { wipe } => down(&place, *wipe),
         Cluster::Status => report::status(&place),
     }
@@ -68,8 +68,15 @@ impl From<Servers> for Size {
     }
 }
 
-fn up(place: &Place, size: Size, release: bool) -> Result<(), Failed> {
-    refuse_another_size(place, size)?;
+fn up(place: &Place, wanted: Option<Size>, release: bool) -> Result<(), Failed> {
+    let started = Size::started(place);
+    if let (Some(wanted), Some(started)) = (wanted, started)
+        && wanted != started
+    {
+        // The streams of one server are not those of three.
+        return Err(Failed::because("NATS was started in another size: first run `cargo xtask cluster down`"));
+    }
+    let size = wanted.or(started).unwrap_or(Size::One);
     let binary = platform::build(release)?;
     let up = || {
         postgres::up(place)?;
@@ -78,16 +85,6 @@ fn up(place: &Place, size: Size, release: bool) -> Result<(), Failed> {
     };
     up().map_err(|why: Failed| Failed::because(format!("{why}\n`cargo xtask cluster down` stops what was started")))?;
     report::greet(place, size, &binary)
-}
-
-/// The streams of one server are not those of three.
-fn refuse_another_size(place: &Place, size: Size) -> Result<(), Failed> {
-    let all = Size::Three.members();
-    let mut others = all.into_iter().filter(|member| !size.members().contains(member));
-    match others.find(|member| Process::of(place, *member).is_some()) {
-        Some(other) => Err(Failed::because(format!("{other} runs too: first run `cargo xtask cluster down`"))),
-        None => Ok(()),
-    }
 }
 
 fn down(place: &Place, wipe: bool) -> Result<(), Failed> {

@@ -29,10 +29,10 @@ impl Size {
         }
     }
 
-    /// The size of a cluster of which a third server runs.
-    pub(super) fn running(place: &Place) -> Self {
-        let others = [Member::Nats(2), Member::Nats(3)];
-        if others.into_iter().any(|member| place.record(member).exists()) { Size::Three } else { Size::One }
+    /// In which size it was started, if it was: what is recorded stays so until it is stopped in order.
+    pub(super) fn started(place: &Place) -> Option<Self> {
+        let sizes = [Size::Three, Size::One];
+        sizes.into_iter().find(|size| size.members().iter().all(|member| place.record(*member).exists()))
     }
 
     fn configuration(self) -> &'static str {

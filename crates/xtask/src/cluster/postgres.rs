@@ -34,6 +34,10 @@ fn start(place: &Place) -> Result<(), Failed> {
     if !data.join("PG_VERSION").is_file() {
         make_data(place, &folder, &data)?;
     }
+    // A server that was killed leaves processes behind that end when they notice, and none is started beside them.
+    if !wait::until(wait::READY_WITHIN, || !is_used(&data)) {
+        return Err(Failed::because(format!("processes of an earlier server still use {}", data.display())));
+    }
     let mut server = as_somebody("postgres")?;
     server.arg("-D").arg(&data).args(["-h", &POSTGRES.ip().to_string(), "-p", &POSTGRES.port().to_string()]);
     // Its path could be longer than a socket's may be.
@@ -47,8 +51,25 @@ fn start(place: &Place) -> Result<(), Failed> {
 
 pub(super) fn is_ready() -> bool {
     let mut ask = Command::new(Program::Postgres("pg_isready").path());
-    ask.args(["-q", "-h", &POSTGRES.ip().to_string(), "-p", &POSTGRES.port().to_string()]).stdin(Stdio::null());
+    ask.args([
+        "-q",
+        "-h",
+        &POSTGRES.ip().to_string(),
+        "-p",
+        &POSTGRES.port().to_string(),
+        "-U",
+        SUPERUSER,
+        "-d",
+        "postgres",
+    ]);
+    ask.stdin(Stdio::null());
     ask.status().is_ok_and(|status| status.success())
+}
+
+/// Whether a process works in this folder, as all those of a server do in that of its data.
+fn is_used(data: &Path) -> bool {
+    let (Ok(data), Ok(processes)) = (data.canonicalize(), fs::read_dir("/proc")) else { return false };
+    processes.filter_map(Result::ok).any(|process| fs::read_link(process.path().join("cwd")).is_ok_and(|it| it == data))
 }
 
 fn make_data(place: &Place, folder: &Path, data: &Path) -> Result<(), Failed> {

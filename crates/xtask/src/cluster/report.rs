@@ -11,7 +11,7 @@ use std::path::Path;
 /// Says what runs; fails if not everything does, or is not ready.
 pub(super) fn status(place: &Place) -> Result<(), Failed> {
     let mut amiss = 0;
-    for member in members(Size::running(place)) {
+    for member in members(Size::started(place).unwrap_or(Size::One)) {
         let state = match Process::of(place, member) {
             None => "does not run".to_owned(),
             Some(process) if is_ready(member)? => format!("ready, process {}", process.id()),
