@@ -4,9 +4,9 @@ mod bus;
 mod rpc;
 mod stores;
 
-pub use self::bus::{BusConfig, BusKind};
-pub use self::rpc::{RpcConfig, Upstreams};
-pub use self::stores::{StoreKind, Stores};
+pub(crate) use self::bus::{BusConfig, BusKind};
+pub(crate) use self::rpc::{RpcConfig, Upstreams};
+pub(crate) use self::stores::{StoreKind, Stores};
 
 use crate::cli::UpOptions;
 use crate::{Error, Role};

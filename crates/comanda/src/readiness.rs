@@ -1,7 +1,7 @@
 //! Whether orders can be accepted now, and what else is amiss.
 
 use crate::Role;
-use crate::wire::Wiring;
+use crate::wire::{Orders, Wiring};
 use gateway::{Check, Readiness, ReadinessProbe, State};
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,9 +50,12 @@ async fn orders(wiring: &Wiring) -> Option<Check> {
 
 async fn own_orders(wiring: &Wiring) -> Check {
     let check = |status, detail: String| Check { name: Role::Order.to_string(), status, detail };
-    let Some(store) = wiring.order_store() else {
+    let Some(Orders { store, pricing }) = wiring.orders() else {
         return check(State::Unavailable, "does not run; start it with `comanda roles start order`".to_owned());
     };
+    if !pricing.is_possible() {
+        return check(State::Unavailable, "it waits for the restaurants, which the channels hold".to_owned());
+    }
     match timeout(PROBE_TIMEOUT, outbox::probe(&store)).await {
         Ok(Ok(())) => check(State::Ready, store.durability()),
         Ok(Err(error)) => check(State::Unavailable, format!("its database cannot be written: {error}")),

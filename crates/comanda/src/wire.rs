@@ -43,8 +43,15 @@ pub(crate) struct Wiring {
     slots: BTreeMap<Role, Slot>,
     order_metrics: order::Metrics,
     outbox_metrics: BTreeMap<Role, outbox::Metrics>,
-    order_store: watch::Sender<Option<Store>>,
+    orders: watch::Sender<Option<Orders>>,
     databases: Databases,
+}
+
+/// What readiness asks of the Order Service in this process.
+#[derive(Debug, Clone)]
+pub(crate) struct Orders {
+    pub(crate) store: Store,
+    pub(crate) pricing: order::Pricing,
 }
 
 /// A role that runs.
@@ -72,8 +79,8 @@ impl Wiring {
             outbox_metrics.insert(role, outbox::Metrics::register(registry.sub_registry_with_label(label)));
         }
         let order_metrics = order::Metrics::register(registry);
-        let (order_store, databases) = (watch::Sender::new(None), Databases::default());
-        Ok(Wiring { config, bus, upstreams, slots, order_metrics, outbox_metrics, order_store, databases })
+        let (orders, databases) = (watch::Sender::new(None), Databases::default());
+        Ok(Wiring { config, bus, upstreams, slots, order_metrics, outbox_metrics, orders, databases })
     }
 
     /// What calls a role.
@@ -97,9 +104,9 @@ impl Wiring {
         self.runs(role) || self.config.upstreams.get(role).is_some() || self.runs(Role::Gateway)
     }
 
-    /// The order database, while the Order Service runs here.
-    pub(crate) fn order_store(&self) -> Option<Store> {
-        self.order_store.borrow().clone()
+    /// What orders depend on, while the Order Service runs here.
+    pub(crate) fn orders(&self) -> Option<Orders> {
+        self.orders.borrow().clone()
     }
 
     /// The database of a service, or why it cannot be opened.
@@ -155,17 +162,17 @@ impl Wiring {
             Role::Order => {
                 let deps =
                     order::Deps { store: store.clone(), bus, metrics: self.order_metrics.clone(), outbox_metrics };
-                order::start(deps, self.config.order.clone(), &mut tasks).await.map_err(|it| failed(Box::new(it)))?
+                let started = order::start(deps, self.config.order.clone(), &mut tasks).await;
+                let order::Started { routes, pricing } = started.map_err(|it| failed(Box::new(it)))?;
+                self.orders.send_replace(Some(Orders { store: store.clone(), pricing }));
+                routes
             }
             Role::Relay | Role::Gateway => tonic::service::Routes::default(),
         };
         if let Some(slot) = self.slots.get(&role) {
             slot.fill(Guarded::new(routes, rpc::Config::default()));
         }
-        self.databases.put(role, role, store.clone());
-        if role == Role::Order {
-            self.order_store.send_replace(Some(store));
-        }
+        self.databases.put(role, role, store);
         Ok(Running { tasks })
     }
 
@@ -188,7 +195,7 @@ impl Wiring {
         }
         self.databases.remove(role);
         if role == Role::Order {
-            self.order_store.send_replace(None);
+            self.orders.send_replace(None);
         }
     }
 }

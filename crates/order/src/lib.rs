@@ -62,11 +62,32 @@ pub async fn migrate(store: &Store) -> Result<(), ::store::Error> {
     self::store::migrate(store).await
 }
 
+/// What runs.
+#[derive(Debug)]
+pub struct Started {
+    /// Its RPCs.
+    pub routes: Routes,
+    /// Whether orders can be priced.
+    pub pricing: Pricing,
+}
+
+/// Tells whether orders can be priced: as soon as restaurants are known, from an earlier run or from their events.
+#[derive(Debug, Clone)]
+pub struct Pricing(Replica);
+
+impl Pricing {
+    /// Whether they can now.
+    #[must_use]
+    pub fn is_possible(&self) -> bool {
+        self.0.is_built() || self.0.size() > 0
+    }
+}
+
 /// Starts the service: its tasks run in `tasks`, its RPCs are served by what is returned.
 ///
 /// # Errors
 /// When the database cannot be brought up to date, or a channel is missing or taken.
-pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Routes, Error> {
+pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Started, Error> {
     let Deps { store, bus, metrics, outbox_metrics } = deps;
     self::store::migrate(&store).await.map_err(Error::store("migrate"))?;
     let events = bus.subscribe(channel::RESTAURANT_EVENTS, REPLICA_CONSUMER).await.map_err(Error::Subscribe)?;
@@ -81,7 +102,7 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Rout
         metrics,
         config: config.clone(),
     };
-    let drain = tasks.drain_request();
+    let (drain, pricing) = (tasks.drain_request(), Pricing(replica.clone()));
 
     let consumer =
         |name| Consumer { name, store: store.clone(), config: config.outbox.clone(), metrics: outbox_metrics.clone() };
@@ -98,5 +119,5 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Rout
     tasks.spawn("order-expiry", app::expire_orders(orders.clone(), drain.clone()));
     tasks.spawn("order-keys", app::forget_keys(orders.clone(), drain.clone()));
     tasks.spawn("order-observe", app::observe(orders.clone(), drain));
-    Ok(Routes::new(OrderServiceServer::new(grpc::Service(orders))))
+    Ok(Started { routes: Routes::new(OrderServiceServer::new(grpc::Service(orders))), pricing })
 }

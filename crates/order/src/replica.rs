@@ -78,6 +78,11 @@ impl Replica {
         }
     }
 
+    /// Whether all events that were waiting at the start are taken in.
+    pub(crate) fn is_built(&self) -> bool {
+        *self.is_built.borrow()
+    }
+
     /// How many restaurants are known.
     pub(crate) fn size(&self) -> usize {
         self.known.read().unwrap_or_else(PoisonError::into_inner).len()

@@ -46,7 +46,7 @@ impl Server {
 
     pub(crate) fn signal(&self, signal: Signal) {
         // A process that has ended cannot be signalled, which is what is wanted of most signals.
-        kill_process(Pid::from_child(&self.child), signal).ok();
+        let _gone = kill_process(Pid::from_child(&self.child), signal);
     }
 
     /// Ends the process and its children with SIGKILL, and returns when the process is gone.
@@ -54,7 +54,7 @@ impl Server {
         let children = children_of(self.child.id());
         drop(self.child.kill());
         for id in children.into_iter().filter_map(Pid::from_raw) {
-            kill_process(id, Signal::KILL).ok();
+            let _gone = kill_process(id, Signal::KILL);
         }
         drop(self.child.wait());
     }
