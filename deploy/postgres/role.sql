@@ -1,5 +1,10 @@
 -- The role :role with the password :password. Included by databases.sql.
 
+\if :{?password}
+\else
+\warn no password is given for :role
+\endif
+
 SELECT format('CREATE ROLE %I LOGIN', :'role')
  WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'role')
 \gexec

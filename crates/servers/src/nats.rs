@@ -61,6 +61,13 @@ impl Nats {
         Nats::launch(size, "").await
     }
 
+    /// What the first server has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        let log = self.folder.path().join(format!("{}.log", self.nodes[0].name));
+        String::from_utf8_lossy(&std::fs::read(log).unwrap_or_default()).into_owned()
+    }
+
     async fn launch(size: usize, settings: &str) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let node = |number: usize| {
