@@ -121,7 +121,7 @@ fn stack_options(options: &Options) -> StackOptions {
             env.push(setting(&format!("COMANDA_{service}__OUTBOX__PUBLISHER"), "tailing"));
         }
     }
-    StackOptions { relays: if options.control.is_some() { 0 } else { RELAYS }, nats: 1, env }
+    StackOptions { relays: if options.control.is_some() { 0 } else { RELAYS }, nats: 1, env, ..StackOptions::default() }
 }
 
 /// Makes a restaurant and a consumer.

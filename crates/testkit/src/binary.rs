@@ -11,7 +11,7 @@ use std::time::SystemTime;
 /// Names a binary to be used as it is.
 const OVERRIDE: &str = "COMANDA_TEST_BINARY";
 /// Crates that are no part of the binary.
-const TEST_CRATES: [&str; 7] = ["bench", "e2e", "faults", "loadgen", "servers", "testkit", "xtask"];
+const TEST_CRATES: [&str; 8] = ["bench", "e2e", "faults", "loadgen", "programs", "servers", "testkit", "xtask"];
 
 /// The path of the binary. Found once for each test process.
 ///

@@ -11,7 +11,8 @@ pub struct JetStreamConfig {
     pub servers: Vec<String>,
     /// The first part of the names of streams and subjects, so that several platforms can share a server. Default: `comanda`.
     pub prefix: String,
-    /// What this program calls itself, to NATS and in the source of its messages. Default: `comanda`.
+    /// What this program calls itself, to NATS and in the source of its messages; with the name `order`, its answers come to subjects
+    /// below `_INBOX.order`. Default: `comanda`.
     pub name: String,
     /// Copies of each message. Default: 1, for one server; 3 where there are three.
     pub replicas: u8,

@@ -72,6 +72,8 @@ async fn options(config: &JetStreamConfig, role: &str) -> Result<(ConnectOptions
     let (sender, health) = watch::channel(Health::default());
     let mut options = ConnectOptions::new()
         .name(format!("{}{role}", config.name))
+        // Of its own, so that a server can keep programs from reading what was delivered to others.
+        .custom_inbox_prefix(format!("_INBOX.{}", config.name))
         .connection_timeout(GREETING_WITHIN)
         .request_timeout(Some(Duration::from_millis(config.request_timeout_ms)))
         .ping_interval(PING_INTERVAL)

@@ -1,8 +1,6 @@
 //! The relay: what is committed is published, in order, at least once.
 
-use crate::world::{
-    PATIENCE, Running, World, eventually, message, messages, numbers, on_every_store, take, take_until,
-};
+use crate::world::{Running, World, message, messages, numbers, on_every_store, take, take_until};
 use messaging::{Message, MessageId};
 use store::{Change, Statement};
 
@@ -152,6 +150,18 @@ async fn two_relays_together_lose_nothing(world: World) {
     }
     assert_eq!(seen, numbers(0..500));
     world.all_is_published().await;
+}
+
+/// Of the sequence that gives the positions, a new database says the same before and after the first of them.
+#[tokio::test]
+async fn the_first_message_of_a_database_is_published_though_the_relay_has_noted_before_that_there_is_none() {
+    let Some(world) = World::on_postgres().await else { return };
+    let _relay = world.relay();
+    world.becomes("SELECT CAST(from_snapshot <> '3:3:' AS INT) FROM outbox_cursor", 1).await;
+
+    world.append(&[message("order", "first")]).await;
+
+    assert_eq!(take_until(&mut world.subscribe().await, "first").await, ["first"]);
 }
 
 #[tokio::test]
