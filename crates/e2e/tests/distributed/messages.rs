@@ -11,14 +11,21 @@ use tempfile::TempDir;
 use testkit::{Finished, Member, Process, Stack, StackOptions, eventually};
 use tokio::time::timeout;
 
-/// The example client, which orders so many of an item.
+/// The example client, which orders two of an item.
 struct Client {
     process: Process,
     _folder: TempDir,
 }
 
 impl Client {
-    fn start(stack: &Stack, shop: &Shop, menu_item_id: &str) -> Self {
+    /// Starts it when there is something to subscribe to: the Order Service may still be connecting to the broker.
+    async fn start(stack: &Stack, shop: &Shop, menu_item_id: &str) -> Self {
+        let jetstream = jetstream::new(async_nats::connect(stack.nats.url()).await.unwrap());
+        eventually(DECIDED_WITHIN, async || {
+            let stream = jetstream.get_stream("COMANDA_ORDER_ANSWERS").await;
+            stream.map(|_| ()).map_err(|error| error.to_string())
+        })
+        .await;
         let folder = TempDir::new().unwrap();
         let arguments = [&stack.nats.url(), &shop.consumer_id, &shop.restaurant_id, menu_item_id];
         let process = Process::example("order_by_message", folder.path(), &arguments);
@@ -28,6 +35,12 @@ impl Client {
     async fn end(mut self) -> Finished {
         self.process.wait(DECIDED_WITHIN).await
     }
+}
+
+/// A platform whose Order Service waits for a restaurant that was opened a moment ago, on however busy a machine.
+async fn platform() -> Stack {
+    let wait = ("COMANDA_ORDER__REPLICA_WAIT_MS".to_owned(), "20000".to_owned());
+    Stack::start(&StackOptions { env: vec![wait], ..StackOptions::default() }).await
 }
 
 /// What the example prints about one order.
@@ -41,12 +54,12 @@ async fn the_example_client_is_told_of_its_order_and_of_its_end() {
     if !servers::are_there() {
         return;
     }
-    let stack = Stack::start(&StackOptions::default()).await;
+    let stack = platform().await;
     let shop = Shop::open_with(&stack.http(), &restaurant(), &consumer()).await;
 
-    let done = Client::start(&stack, &shop, "curry").end().await;
+    let done = Client::start(&stack, &shop, "curry").await.end().await;
     let lines: Vec<&str> = done.stdout.lines().collect();
-    let refused = Client::start(&stack, &shop, "gold").end().await;
+    let refused = Client::start(&stack, &shop, "gold").await.end().await;
 
     let [accepted, decided] = lines[..] else { panic!("{done:?}") };
     let (order_id, state) = order_of(accepted);
@@ -64,14 +77,14 @@ async fn a_client_is_told_of_the_end_of_its_order_whatever_was_killed_meanwhile(
     if !servers::are_there() {
         return;
     }
-    let mut stack = Stack::start(&StackOptions::default()).await;
+    let mut stack = platform().await;
     let shop = Shop::open_with(&stack.http(), &restaurant(), &consumer()).await;
     stack.kill9(Member::Consumer);
 
-    let client = Client::start(&stack, &shop, "curry");
+    let client = Client::start(&stack, &shop, "curry").await;
     eventually(DECIDED_WITHIN, async || match client.process.stdout() {
         accepted if accepted.starts_with("accepted") => Ok(()),
-        nothing => Err(nothing),
+        other => Err(format!("{other}{}", client.process.stderr())),
     })
     .await;
     stack.kill9(Member::Order);

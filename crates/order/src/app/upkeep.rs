@@ -18,8 +18,8 @@ const EXPIRY_PERIOD: Duration = Duration::from_millis(250);
 const EXPIRED_AT_ONCE: i64 = 100;
 const FORGETTING_PERIOD: Duration = Duration::from_secs(60);
 const COUNTING_PERIOD: Duration = Duration::from_secs(5);
-/// How long a client may find no channel, after the broker came up or lost it.
-const OPENING_PERIOD: Duration = Duration::from_secs(5);
+/// How long a client may find no channel after the broker came up.
+const OPENING_PERIOD: Duration = Duration::from_secs(1);
 
 /// Rejects orders whose `validate_by` has passed, until it is asked to drain.
 pub(crate) async fn expire_orders(orders: Orders, drain: Drain) {
@@ -40,14 +40,19 @@ pub(crate) async fn forget_keys(orders: Orders, drain: Drain) {
     }
 }
 
-/// Sees that the channels that only clients outside read are there, also before the first message and after the bus lost them, so that
-/// a client can subscribe to them. Until it is asked to drain.
+/// Sees that the channels that only clients outside read are there before the first message is, so that a client can subscribe to them.
+/// Looks again whenever the bus was away, since it may have lost them. Until it is asked to drain.
 pub(crate) async fn keep_channels_open(bus: Bus, drain: Drain) {
     let mut rhythm = Rhythm::every(OPENING_PERIOD, drain);
+    let mut are_open = false;
     while rhythm.beat().await {
-        for channel in [channel::ORDER_ANSWERS, channel::ORDER_EVENTS] {
-            told("open a channel for clients", bus.ensure(channel).await);
+        are_open &= bus.is_connected();
+        if are_open || !bus.is_connected() {
+            continue;
         }
+        let opened = bus.ensure(channel::ORDER_ANSWERS).await.and(bus.ensure(channel::ORDER_EVENTS).await);
+        are_open = opened.is_ok();
+        told("open the channels for clients", opened);
     }
 }
 
