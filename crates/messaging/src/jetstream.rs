@@ -105,6 +105,12 @@ impl JetStream {
         Subscription::start(Pump { config, layout, health, channel, consumer, cursor }, caught_up).await
     }
 
+    pub(crate) async fn ensure(&self, channel: &str) -> Result<(), Error> {
+        let ensured = self.shared.layout.ensure_stream(self.channel(channel)?).await;
+        let failed = |fault: Fault| Error::SetUp { is_transient: fault.is_transient(), source: fault.into() };
+        ensured.map(|_| ()).map_err(failed)
+    }
+
     pub(crate) async fn incarnation(&self, channel: &str) -> Result<Option<Incarnation>, Error> {
         let found = self.shared.layout.stream(self.channel(channel)?).await;
         let stream = found.map_err(|fault| failed_to_read(channel, fault))?;

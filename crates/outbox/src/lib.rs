@@ -6,7 +6,7 @@
 //!   removes the note; [`sweep()`] sends the command again when the reply is late. So nothing depends on the bus's memory. [`Reviving`]
 //!   hurries when there is reason to: the other side is back, or the bus has lost what it held.
 //! - [`consume()`] hands messages to a [`Handle`], key by key in order; [`Inbox`] answers a command once in effect, and again with the
-//!   same reply when it comes again.
+//!   same reply when it comes again. A handler that commits by itself has [`answer()`] and [`answered`] for that.
 //! - A message that cannot be handled is parked, and so is what comes after it with the same key; other keys flow. An operator lists
 //!   what is parked ([`list_parked`]), has it handled again in its order ([`redrive`]), or gives it up ([`discard`]).
 //! - [`diagnose`] names the cause of a backlog, from what [`service_facts`] and [`consumer_facts`] have found out.
@@ -50,7 +50,7 @@ pub use facts::{
     Asked, Backlog, ConsumerFacts, Facts, Heard, LogSlot, Overdue, ServiceFacts, consumer_facts, service_facts,
 };
 pub use finding::{Cause, Finding};
-pub use inbox::{Inbox, Respond, Response, keep_inbox_small};
+pub use inbox::{Inbox, Respond, Response, answer, answered, keep_inbox_small};
 pub use metrics::{Metrics, observe};
 pub use obligation::{Awaited, awaited, oblige, settle};
 pub use outcome::Outcome;

@@ -4,7 +4,9 @@ use crate::server::Server;
 use crate::{free, probe};
 use programs::{Program, Unprivileged};
 use rustix::process::Signal;
+use std::fs::Permissions;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -62,6 +64,15 @@ impl Postgres {
     /// # Panics
     /// When it cannot be started.
     pub async fn start_with(settings: &[&str]) -> Self {
+        Postgres::start_guarded(settings, &[], "").await
+    }
+
+    /// Starts a server with further settings, further files in its data folder that nobody else may read, and rules of access that stand
+    /// before those of the tests, as lines of `pg_hba.conf`.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub async fn start_guarded(settings: &[&str], files: &[(&str, &str)], access: &str) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         if let Some(somebody) = Unprivileged::instead_of_root() {
             somebody.own(folder.path()).expect("root may give a folder away");
@@ -71,6 +82,11 @@ impl Postgres {
         initdb.args(["-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]);
         let made = AsyncCommand::from(initdb).output().await.expect("initdb can be run");
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        let data = folder.path().join("data");
+        let rules = std::fs::read_to_string(data.join("pg_hba.conf")).expect("initdb made it");
+        for (name, text) in files.iter().chain([&("pg_hba.conf", format!("{access}\n{rules}").as_str())]) {
+            keep_private(&data.join(name), text);
+        }
         let settings = SETTINGS.iter().chain(settings).map(|setting| (*setting).to_owned()).collect();
         let mut postgres =
             Postgres { port: free::address().port(), settings, databases: AtomicU32::new(0), server: None, folder };
@@ -226,4 +242,13 @@ fn psql(url: &str) -> AsyncCommand {
 /// PostgreSQL refuses to run as root, so it is run as somebody else then.
 fn as_unprivileged(program: Program) -> Command {
     Unprivileged::command(Unprivileged::instead_of_root(), &program.path())
+}
+
+/// Writes a file as the server wants its keys: its own, and nobody else's.
+fn keep_private(file: &Path, text: &str) {
+    std::fs::write(file, text).expect("a temporary folder can be written");
+    std::fs::set_permissions(file, Permissions::from_mode(0o600)).expect("who wrote a file may close it");
+    if let Some(somebody) = Unprivileged::instead_of_root() {
+        somebody.own(file).expect("root may give a file away");
+    }
 }

@@ -155,7 +155,10 @@ impl Layout {
             retention: RetentionPolicy::Limits,
             storage: StorageType::File,
             // A full stream refuses, and so the outbox keeps; to discard the oldest would be to lose them silently.
-            discard: DiscardPolicy::New,
+            discard: match channel.keeps {
+                Keeps::UntilAcknowledged | Keeps::LastOfEachKey => DiscardPolicy::New,
+                Keeps::ForSubscribers => DiscardPolicy::Old,
+            },
             max_age: if keeps_last { Duration::ZERO } else { kept },
             max_bytes: self.config.stream_bytes_max.map_or(-1, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
             max_messages: -1,

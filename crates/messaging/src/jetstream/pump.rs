@@ -239,7 +239,7 @@ impl Pump {
 
     fn take(&self, message: async_nats::Message) -> Result<(), Fault> {
         let Some(reply) = message.reply else { return Ok(()) };
-        let Some(place) = place_of(&reply) else {
+        let Some(place) = place_of(&reply, &message.subject) else {
             return Err(Fault::Answer(format!("a message to be acknowledged to {reply}")));
         };
         let none = HeaderMap::new();
@@ -285,9 +285,10 @@ fn not_sent(headers: Option<&HeaderMap>) -> usize {
 /// Reads where a message lies from where its acknowledgement goes (ADR-15), both of its forms:
 /// `$JS.ACK.<stream>.<consumer>.<delivered>.<stream sequence>.<consumer sequence>.<time>.<pending>`, and the same with a domain and an
 /// account before the stream and perhaps more at the end.
-fn place_of(reply: &str) -> Option<Place<'_>> {
+fn place_of<'a>(reply: &'a str, subject: &'a str) -> Option<Place<'a>> {
     let tokens: Vec<&str> = reply.strip_prefix("$JS.ACK.")?.split('.').collect();
     let tokens = if tokens.len() == 7 { &tokens[..] } else { tokens.get(2..9)? };
     let [stream, _, _, sequence, _, stored_ns, _] = tokens else { return None };
-    Some(Place { stream, sequence: sequence.parse().ok()?, stored_us: stored_ns.parse::<i64>().ok()? / 1_000 })
+    let (sequence, stored_us) = (sequence.parse().ok()?, stored_ns.parse::<i64>().ok()? / 1_000);
+    Some(Place { stream, subject, sequence, stored_us })
 }

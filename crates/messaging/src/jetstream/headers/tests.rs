@@ -4,7 +4,8 @@ use super::*;
 use proptest::option;
 use proptest::prelude::{any, prop_assert_eq, proptest};
 
-const PLACE: Place<'static> = Place { stream: "S", sequence: 7, stored_us: 1_700_000_000_000_000 };
+const PLACE: Place<'static> =
+    Place { stream: "S", subject: "c.orders.=", sequence: 7, stored_us: 1_700_000_000_000_000 };
 
 fn message() -> Message {
     Message::new("orders", "comanda.Test", "order".to_owned(), "effect:1".to_owned(), Vec::new())
@@ -46,6 +47,27 @@ fn an_id_that_is_no_uuid_still_names_its_message() {
     let message = read("orders", &headers, Vec::new(), &PLACE);
 
     assert_eq!(message, read("orders", &headers, Vec::new(), &PLACE));
+}
+
+#[test]
+fn a_foreign_message_that_is_published_again_has_the_same_effect() {
+    for header in ["ce-id", "Nats-Msg-Id"] {
+        let mut headers = HeaderMap::new();
+        headers.insert(header, "A234-1234");
+
+        let again = read("orders", &headers, Vec::new(), &Place { sequence: 8, ..PLACE });
+
+        assert_eq!(again.effect_id, "A234-1234");
+    }
+}
+
+#[test]
+fn a_foreign_message_may_name_its_key_in_its_subject_alone() {
+    let place = Place { subject: "c.orders.4711", ..PLACE };
+
+    let message = read("orders", &HeaderMap::new(), Vec::new(), &place);
+
+    assert_eq!(message.key, "4711");
 }
 
 proptest! {
