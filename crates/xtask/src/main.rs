@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         Xtask::Lint => lint(),
         Xtask::Servers => servers::run(),
         Xtask::Cluster { command } => cluster::run(&command),
-        Xtask::Ci => lint().and_then(|()| test(&[])),
+        Xtask::Ci => servers::before_tests().and_then(|()| lint()).and_then(|()| test(&[])),
     };
     match result {
         Ok(()) => {
