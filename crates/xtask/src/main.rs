@@ -26,6 +26,18 @@ enum Xtask {
     Servers,
     /// Runs everything that must pass before a change is accepted.
     Ci,
+    /// Breaks the distributed platform at random under load, and checks that no order was lost, stuck, doubled or made up.
+    Faults {
+        /// Goes to the fault suite; `--help` lists them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Takes broker and services away from the distributed platform for minutes, and measures what that costs.
+    Outage {
+        /// Goes to the measurement; `--help` lists them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Runs the distributed platform on this machine: PostgreSQL, NATS, and a process for each role.
     Cluster {
         #[command(subcommand)]
@@ -40,6 +52,8 @@ fn main() -> ExitCode {
         Xtask::Lint => lint(),
         Xtask::Servers => servers::run(),
         Xtask::Cluster { command } => cluster::run(&command),
+        Xtask::Faults { arguments } => on_the_platform("faults", &arguments),
+        Xtask::Outage { arguments } => on_the_platform("outage", &arguments),
         Xtask::Ci => servers::before_tests().and_then(|()| lint()).and_then(|()| test(&[])),
     };
     match result {
@@ -61,6 +75,13 @@ fn test(arguments: &[String]) -> Result<(), Failed> {
     let selection: &[&str] =
         if arguments.iter().any(|it| it == "-p" || it == "--package") { &[] } else { &["--workspace"] };
     cargo(&["test"]).arguments(selection).arguments(arguments).run()
+}
+
+/// Runs a program of the fault suite on the programs that users run.
+fn on_the_platform(program: &str, arguments: &[String]) -> Result<(), Failed> {
+    servers::before_tests()?;
+    cargo(&["build", "--release", "--package", "comanda", "--package", "faults"]).run()?;
+    cargo(&["run", "--quiet", "--release", "--package", "faults", "--bin", program, "--"]).arguments(arguments).run()
 }
 
 fn lint() -> Result<(), Failed> {
