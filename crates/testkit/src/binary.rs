@@ -10,6 +10,8 @@ use std::time::SystemTime;
 
 /// Names a binary to be used as it is.
 const OVERRIDE: &str = "COMANDA_TEST_BINARY";
+/// How variables begin by which cargo tells a test about its package.
+const PACKAGE: [&str; 2] = ["CARGO_PKG_", "CARGO_MANIFEST_"];
 /// Crates that are no part of the binary.
 const TEST_CRATES: [&str; 8] = ["bench", "e2e", "faults", "loadgen", "programs", "servers", "testkit", "xtask"];
 
@@ -96,6 +98,12 @@ fn build(folder: &Path, what: &[&str]) -> Result<(), String> {
     };
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--quiet", "--profile", profile]).args(what).current_dir(workspace());
+    // What cargo has told this test about its package would make build scripts run again that look at such variables.
+    for (name, _) in std::env::vars_os() {
+        if PACKAGE.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            cargo.env_remove(name);
+        }
+    }
     if let Some(target) = folder.parent() {
         cargo.arg("--target-dir").arg(target);
     }

@@ -54,7 +54,7 @@ fn main() -> ExitCode {
         Xtask::Cluster { command } => cluster::run(&command),
         Xtask::Faults { arguments } => on_the_platform("faults", &arguments),
         Xtask::Outage { arguments } => on_the_platform("outage", &arguments),
-        Xtask::Ci => lint().and_then(|()| test(&[])),
+        Xtask::Ci => servers::before_tests().and_then(|()| lint()).and_then(|()| test(&[])),
     };
     match result {
         Ok(()) => {

@@ -7,10 +7,10 @@ use async_nats::jetstream::context::ContextBuilder;
 use e2e::{Shop, consumer, place_and_wait, restaurant};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
-use messaging::{Bus, Channel, JetStream, JetStreamConfig, Keeps, Message};
+use messaging::{Bus, Channel, JetStream, JetStreamConfig, JetStreamTls, Keeps, Message};
 use proto::channel;
 use servers::{Nats, Program};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -102,16 +102,21 @@ async fn bus_of(nats: &Nats, folder: &Path, user: &str) -> Bus {
 
 /// The same for something that he may do or not: what he must not do is not answered, and not worth a long wait.
 async fn bus_for(nats: &Nats, folder: &Path, user: &str, may_do_it: bool) -> Bus {
-    let config = JetStreamConfig {
+    let config = settings_of(nats, folder, user, may_do_it);
+    Bus::JetStream(JetStream::connect(&config, CHANNELS).await.expect("the settings are right"))
+}
+
+fn settings_of(nats: &Nats, folder: &Path, user: &str, may_do_it: bool) -> JetStreamConfig {
+    let timeout_ms = if may_do_it { 10_000 } else { 500 };
+    JetStreamConfig {
         servers: nats.urls(),
         name: user.to_owned(),
         user: Some(user.to_owned()),
         password_file: Some(folder.join(user)),
-        publish_timeout_ms: if may_do_it { 10_000 } else { 500 },
-        request_timeout_ms: if may_do_it { 10_000 } else { 500 },
+        publish_timeout_ms: timeout_ms,
+        request_timeout_ms: timeout_ms,
         ..JetStreamConfig::default()
-    };
-    Bus::JetStream(JetStream::connect(&config, CHANNELS).await.expect("the settings are right"))
+    }
 }
 
 fn message(channel: &str, by: &str) -> Message {
@@ -246,21 +251,53 @@ async fn an_order_is_approved_by_processes_that_may_do_no_more() {
     assert!(violations.is_empty(), "{violations:?}");
 }
 
+/// A certificate for this machine that vouches for itself, and its key, as files of a folder.
+fn certificate(folder: &Path) -> (PathBuf, PathBuf) {
+    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).expect("the name is valid");
+    let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
+    std::fs::write(&certificate, made.cert.pem()).expect("a temporary folder can be written");
+    std::fs::write(&key, made.signing_key.serialize_pem()).expect("a temporary folder can be written");
+    (certificate, key)
+}
+
+#[tokio::test]
+async fn a_server_with_tls_is_reached_by_who_knows_its_certificate_and_by_nobody_else() {
+    if !servers::are_there() {
+        return;
+    }
+    let folder = passwords();
+    let (certificate, key) = certificate(folder.path());
+    let tls = text("nats/server-tls.conf").replace("include ./server.conf", "");
+    let tls = tls.replace("$NATS_TLS_CERTIFICATE", &format!("{certificate:?}"));
+    let tls = tls.replace("$NATS_TLS_KEY", &format!("{key:?}"));
+    let nats = Nats::start_with(&(accounts() + &tls)).await;
+    let bus = async |tls, may_do_it| {
+        let config = JetStreamConfig { tls, ..settings_of(&nats, folder.path(), "order", may_do_it) };
+        Bus::JetStream(JetStream::connect(&config, CHANNELS).await.unwrap())
+    };
+    let message = message(channel::ORDER_EVENTS, "order");
+
+    let knows = Some(JetStreamTls { ca_file: Some(certificate), ..JetStreamTls::default() });
+    bus(knows, true).await.publish(std::slice::from_ref(&message)).await.unwrap();
+
+    assert!(bus(None, false).await.publish(&[message]).await.is_err());
+}
+
 #[tokio::test]
 async fn every_configuration_is_valid() {
     if !servers::are_there() {
         return;
     }
     let folder = TempDir::new().unwrap();
-    for name in ["server.conf", "cluster.conf"] {
+    let (certificate, key) = certificate(folder.path());
+    for name in ["server.conf", "server-tls.conf", "cluster.conf", "cluster-tls.conf"] {
         let mut nats = Command::new(Program::NatsServer.path());
         nats.arg("-t").arg("--config").arg(file("nats").join(name)).stdin(Stdio::null());
         nats.env("NATS_NAME", "n1").env("NATS_LISTEN", "127.0.0.1:0").env("NATS_MONITOR", "127.0.0.1:0");
-        nats.env("NATS_STORE", folder.path())
-            .env("NATS_ROUTES_LISTEN", "127.0.0.1:0")
-            .env("NATS_ROUTE_PASSWORD", "secret");
+        nats.env("NATS_STORE", folder.path()).env("NATS_ROUTES_LISTEN", "127.0.0.1:0");
         nats.env("NATS_ROUTES", "[nats://route:secret@127.0.0.1:1, nats://route:secret@127.0.0.1:2]");
-        for user in USERS {
+        nats.env("NATS_TLS_CERTIFICATE", &certificate).env("NATS_TLS_KEY", &key).env("NATS_TLS_CA", &certificate);
+        for user in USERS.iter().chain(&["route"]) {
             nats.env(format!("NATS_{}_PASSWORD", user.to_uppercase()), "secret");
         }
 

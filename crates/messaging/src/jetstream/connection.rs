@@ -3,6 +3,7 @@
 use super::config::JetStreamConfig;
 use super::fault::Fault;
 use crate::Error;
+use async_nats::rustls::crypto::{CryptoProvider, aws_lc_rs};
 use async_nats::{Client, ConnectOptions, Event};
 use std::path::Path;
 use std::time::Duration;
@@ -69,6 +70,7 @@ pub(super) fn supported(client: &Client, config: &JetStreamConfig) -> Result<(),
 }
 
 async fn options(config: &JetStreamConfig, role: &str) -> Result<(ConnectOptions, watch::Receiver<Health>), Error> {
+    choose_cryptography();
     let (sender, health) = watch::channel(Health::default());
     let mut options = ConnectOptions::new()
         .name(format!("{}{role}", config.name))
@@ -104,6 +106,14 @@ async fn options(config: &JetStreamConfig, role: &str) -> Result<(ConnectOptions
         }
     }
     Ok((options, health))
+}
+
+/// The client panics when a process has several providers of cryptography in it and has chosen none.
+fn choose_cryptography() {
+    if CryptoProvider::get_default().is_none() {
+        // Who is faster has chosen as well.
+        drop(aws_lc_rs::default_provider().install_default());
+    }
 }
 
 fn note(health: &watch::Sender<Health>, event: &Event) {

@@ -104,3 +104,19 @@ fn server(place: &Place, size: Size, program: &Path, number: u16) -> Result<Comm
 fn quoted(path: &Path) -> String {
     format!("{:?}", path.display().to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::workspace;
+
+    #[test]
+    fn every_user_of_the_configuration_gets_a_password() {
+        let text = std::fs::read_to_string(workspace().join("deploy/nats/accounts.conf")).unwrap();
+
+        let wanted: Vec<&str> =
+            text.lines().filter_map(|line| line.split("password: $").nth(1)?.split(' ').next()).collect();
+
+        assert_eq!(wanted, USERS.map(|user| format!("NATS_{}_PASSWORD", user.to_uppercase())));
+    }
+}

@@ -55,6 +55,10 @@ fn start(place: &Place, size: Size, binary: &Path, member: Member) -> Result<(),
         command.env_remove(name);
     }
     command.arg("serve").arg(member.to_string()).arg("--config").arg(file(member));
+    // Started again after a kill, it must not need services that are away.
+    if member == Member::Gateway && !place.record(member).exists() {
+        command.arg("--sample-data");
+    }
     if size == Size::Three {
         let servers = [1, 2, 3].map(|number| format!("\"nats://{}\"", nats::clients(number)));
         command.env("COMANDA_BUS__JETSTREAM__SERVERS", format!("[{}]", servers.join(",")));

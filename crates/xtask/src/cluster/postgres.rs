@@ -111,3 +111,20 @@ fn as_somebody(name: &'static str) -> Result<Command, Failed> {
     let found = program.find().ok_or_else(|| Failed::because(program.missing()))?;
     Ok(Unprivileged::command(Unprivileged::instead_of_root(), &found))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_role_of_the_script_gets_a_password() {
+        let text = fs::read_to_string(workspace().join("deploy/postgres/databases.sql")).unwrap();
+
+        let mut wanted: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("\\getenv password ")).collect();
+        let mut given = ROLES.map(|role| format!("POSTGRES_{}_PASSWORD", role.to_uppercase()));
+
+        wanted.sort_unstable();
+        given.sort_unstable();
+        assert_eq!(wanted, given);
+    }
+}
