@@ -152,6 +152,8 @@ impl Stack {
             ("COMANDA_STORES__KIND".to_owned(), "postgres".to_owned()),
             ("COMANDA_BUS__KIND".to_owned(), "jetstream".to_owned()),
             ("COMANDA_BUS__JETSTREAM__SERVERS".to_owned(), format!("[{}]", servers.join(","))),
+            // A restaurant is ordered from as soon as it is made, on a busy machine.
+            ("COMANDA_ORDER__REPLICA_WAIT_MS".to_owned(), "10000".to_owned()),
         ];
         for (name, url) in &self.databases {
             env.push((format!("COMANDA_STORES__{}__URL", name.to_uppercase()), url.clone()));
