@@ -1,8 +1,8 @@
 //! Messages, and the channels that carry them.
 //!
-//! A [`Bus`] delivers at least once and, per channel, in the order of publication until something is delivered again. A message has two
-//! identities: `effect_id` says what it brings about and is what a consumer remembers; `id` names one attempt to send it and is what the
-//! bus remembers, so that a repeated publish is stored once.
+//! A [`Bus`] delivers at least once and, within a key of a channel, in the order of publication until something is delivered again. A
+//! message has two identities: `effect_id` says what it brings about and is what a consumer remembers; `id` names one attempt to send it
+//! and is what the bus remembers, so that a repeated publish is stored once.
 
 pub mod embedded;
 mod error;
@@ -59,7 +59,7 @@ pub enum Bus {
 }
 
 impl Bus {
-    /// Publishes messages in order, and returns when all of them are stored durably.
+    /// Publishes messages, those of one key in order, and returns when all of them are stored durably.
     ///
     /// Cancel safe if it is done again: what was accepted is stored, but its consumers may hear of it only with the next publish.
     ///
