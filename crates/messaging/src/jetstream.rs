@@ -146,8 +146,11 @@ impl JetStream {
         if let Some(info) = line.client.try_server_info() {
             server = format!("{server} {}", info.version);
         }
+        let complaint = line.complaint();
         if !line.is_connected() {
-            server = format!("{server} (away{})", line.complaint().map(|it| format!(": {it}")).unwrap_or_default());
+            server = format!("{server} (away{})", complaint.map(|it| format!(": {it}")).unwrap_or_default());
+        } else if let Some(complaint) = complaint {
+            server = format!("{server} (complains: {complaint})");
         }
         format!("{server}, file storage, replicas: {replicas}; when it is on the disk is the server's sync_interval")
     }

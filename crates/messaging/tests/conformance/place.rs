@@ -56,7 +56,7 @@ pub(crate) struct Prefix(JetStreamConfig);
 impl Prefix {
     /// `None` when there is no server.
     pub(crate) async fn new() -> Option<Self> {
-        if !servers::are_there() {
+        if !Nats::require() {
             return None;
         }
         let servers = vec![Nats::shared().await.url()];
