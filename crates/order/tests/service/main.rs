@@ -6,3 +6,4 @@ mod clients;
 mod events;
 mod house;
 mod replica;
+mod waiting;
