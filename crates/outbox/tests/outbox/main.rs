@@ -7,6 +7,7 @@ mod consume;
 mod inbox;
 mod metrics;
 mod parking;
+mod postgres;
 mod relay;
 mod sweep;
 mod world;
