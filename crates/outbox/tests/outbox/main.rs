@@ -10,4 +10,5 @@ mod parking;
 mod postgres;
 mod relay;
 mod sweep;
+mod tailing;
 mod world;
