@@ -46,6 +46,7 @@ pub struct Metrics {
     epoch: Gauge,
     tails: Gauge,
     fallbacks: Family<ByReason, Counter>,
+    log_cuts: Counter,
     publish_failed: Counter,
     obligations: Gauge,
     overdue: Gauge,
@@ -92,6 +93,11 @@ impl Metrics {
             metrics.fallbacks.clone(),
         );
         registry.register(
+            "outbox_log_cuts",
+            "Times that the line to the log broke and was to be opened again",
+            metrics.log_cuts.clone(),
+        );
+        registry.register(
             "outbox_publish_failed",
             "Publishes that the bus refused in part or whole",
             metrics.publish_failed.clone(),
@@ -126,6 +132,16 @@ impl Metrics {
     #[must_use]
     pub fn fallbacks(&self, reason: &'static str) -> u64 {
         self.fallbacks.get_or_create(&ByReason { reason }).get()
+    }
+
+    /// How often the line to the log broke and was to be opened again.
+    #[must_use]
+    pub fn log_cuts(&self) -> u64 {
+        self.log_cuts.get()
+    }
+
+    pub(crate) fn log_was_cut(&self) {
+        self.log_cuts.inc();
     }
 
     pub(crate) fn tails(&self, tails: bool) {

@@ -2,9 +2,9 @@
 //!
 //! Polling is what the relay does whenever it does not tail, so it never stands still and the log is never needed.
 //!
-//! **Entering.** While the relay polls, a task makes the slot and opens the log. Every transaction that has an id by then, but none later,
-//! may have escaped the slot, so the relay polls on until all of those have ended and it has published a snapshot that sees them. Then it
-//! reads the log and leaves out what that snapshot sees.
+//! **Entering.** While the relay polls, a task makes the slot and opens the log. A transaction that had an id by then may have escaped the
+//! slot and yet not be visible: its commit is in the log, and its end is not told yet. So the relay polls on until all of those have ended
+//! and it has published a snapshot that sees them. Then it reads the log and leaves out what that snapshot sees.
 //!
 //! **Tailing.** What the log brings is published in its order. Transactions of one key follow each other by the lock of its row, so their
 //! commits, and with them the log, keep its order as positions do. Every second a mark is written to the log that carries a snapshot (see
@@ -31,9 +31,10 @@ use crate::relay::{BACKOFF, Relay};
 use course::{Course, Ended};
 use marker::Marker;
 use messaging::MessageId;
+use pgwire_replication::Lsn;
 use pump::{Log, Pump};
 use setback::{Setback, Trouble};
-use slot::Seen;
+use slot::{Maker, Seen};
 use snapshot::Snapshot;
 use std::time::Duration;
 use store::{PostgresAccess, Store};
@@ -64,6 +65,8 @@ pub(crate) struct Tailing<'a> {
     ready: Option<Ready>,
     /// Whether the log was tailed under this epoch and the slot not given up since.
     had_slot: bool,
+    /// What of it this relay has confirmed.
+    confirmed: Option<Lsn>,
     not_before: Instant,
     cuts: u32,
 }
@@ -71,7 +74,7 @@ pub(crate) struct Tailing<'a> {
 /// A log that can be read.
 pub(crate) struct Ready {
     stream: Stream,
-    /// Transactions with a lower id may have escaped the slot.
+    /// Transactions with a lower id may have escaped the slot; 0: none.
     after: u64,
     since: Instant,
 }
@@ -99,6 +102,7 @@ impl<'a> Tailing<'a> {
             work: JoinSet::new(),
             ready: None,
             had_slot: false,
+            confirmed: None,
             not_before: Instant::now(),
             cuts: 0,
         })
@@ -156,6 +160,7 @@ impl<'a> Tailing<'a> {
         let course = Course::default();
         let ended = self.run(lease, Log { stream: &mut stream, known }, &course, since).await;
         self.relay.metrics.tails(false);
+        self.confirmed = stream.confirmed.or(self.confirmed);
         drop(stream);
         if course.has_begun() {
             self.cuts = 0;
@@ -220,17 +225,15 @@ impl<'a> Tailing<'a> {
     }
 
     fn make_ready(&mut self) {
-        let (store, access, writer) = (self.relay.store.clone(), self.access.clone(), self.writer.clone());
-        let (epoch, had_slot, retained_bytes_max) = (self.epoch, self.had_slot, self.retained_bytes_max());
-        self.work.spawn(async move {
-            let opened = async {
-                let slot = slot::make_ready(&store, epoch, had_slot, retained_bytes_max).await?;
-                let stream = Stream::open(&access, &slot, &writer).await?;
-                let after = slot::next_transaction(&store).await?;
-                Ok(Ready { stream, after, since: Instant::now() })
-            };
-            Done::MadeReady(opened.await)
-        });
+        let maker = Maker {
+            store: self.relay.store.clone(),
+            epoch: self.epoch,
+            had_slot: self.had_slot,
+            retained_bytes_max: self.retained_bytes_max(),
+            drain: self.relay.drain.clone(),
+        };
+        let (access, writer, confirmed) = (self.access.clone(), self.writer.clone(), self.confirmed);
+        self.work.spawn(async move { Done::MadeReady(open(&maker, &access, &writer, confirmed).await) });
     }
 
     fn drop_slot(&mut self) {
@@ -239,7 +242,7 @@ impl<'a> Tailing<'a> {
     }
 
     async fn give_up_slot(&mut self) {
-        self.had_slot = false;
+        (self.had_slot, self.confirmed) = (false, None);
         let dropped = timeout(CLOSE_WITHIN, slot::discard(&self.relay.store, self.epoch)).await;
         self.settle(Done::Dropped(dropped.unwrap_or(Ok(false))));
     }
@@ -262,6 +265,7 @@ impl<'a> Tailing<'a> {
             Setback::Cut(cut) if self.cuts >= CUTS_MAX => self.fall_back(&Trouble::Broken(cut)),
             Setback::Cut(cut) => {
                 warn!(error = &cut as &dyn std::error::Error, "the log was cut; relay polls until it is open again");
+                self.relay.metrics.log_was_cut();
                 self.not_before = Instant::now() + *BACKOFF.start() * 2_u32.pow(self.cuts);
                 self.cuts += 1;
             }
@@ -273,7 +277,7 @@ impl<'a> Tailing<'a> {
         let (reason, error) = (trouble.reason(), trouble as &dyn std::error::Error);
         warn!(reason, error, again_ms = again.as_millis(), "relay falls back to polling");
         self.relay.metrics.fell_back(reason);
-        (self.ready, self.had_slot, self.cuts) = (None, false, 0);
+        (self.ready, self.had_slot, self.confirmed, self.cuts) = (None, false, None, 0);
         self.not_before = Instant::now() + again;
         self.drop_slot();
     }
@@ -281,6 +285,16 @@ impl<'a> Tailing<'a> {
     fn retained_bytes_max(&self) -> i64 {
         i64::try_from(self.relay.config.log_retained_bytes_max).unwrap_or(i64::MAX)
     }
+}
+
+/// Opens the log.
+async fn open(maker: &Maker, access: &PostgresAccess, writer: &str, confirmed: Option<Lsn>) -> Result<Ready, Setback> {
+    let seen = maker.make_ready().await?;
+    let stream = Stream::open(access, &seen.name, writer).await?;
+    // The slot that this relay has read before goes on where it was; one that was made anew would stand beyond that.
+    let goes_on = maker.had_slot && confirmed >= seen.slot.map(|slot| slot.confirmed) && confirmed.is_some();
+    let after = if goes_on { 0 } else { slot::next_transaction(&maker.store).await? };
+    Ok(Ready { stream, after, since: Instant::now() })
 }
 
 async fn look_again_and_again(store: Store, seen: watch::Sender<Option<Seen>>) {

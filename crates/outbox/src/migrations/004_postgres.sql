@@ -24,10 +24,10 @@ AS $$
     )
 $$;
 
--- Makes the slot, which waits for every transaction that is running, but for none longer than this: whoever asks, polls meanwhile and asks
--- again. Not within a transaction that writes.
+-- Makes the slot, which waits for every transaction that is running, but for none longer than this. Not within a transaction that writes,
+-- and without a handler for what goes wrong, which would leave the half-made slot in the hands of its session.
 CREATE FUNCTION outbox_tail_create() RETURNS VOID LANGUAGE plpgsql VOLATILE
-SET lock_timeout = '2s'
+SET lock_timeout = '1s'
 AS $$
 BEGIN
     PERFORM pg_create_logical_replication_slot(outbox_tail_slot(), 'pgoutput');

@@ -159,7 +159,10 @@ async fn hearing<T>(
             biased;
             done = &mut work => return done,
             item = log.next(), if broken.is_none() && !ahead.is_full() => match item {
-                Ok(item) => ahead.take(item),
+                Ok(item) => {
+                    ahead.take(item);
+                    *broken = log.fill(ahead).err();
+                }
                 Err(cut) => *broken = Some(cut),
             },
         }

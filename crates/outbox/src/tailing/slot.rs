@@ -1,8 +1,11 @@
 //! The slot that keeps the log: how it stands, and what is to be done about it.
 
 use super::setback::{Cut, Setback, Trouble};
+use super::snapshot::Snapshot;
 use crate::Publisher;
 use crate::journal::LANE;
+use lifecycle::Drain;
+use pgwire_replication::Lsn;
 use std::time::Duration;
 use store::{Change, Error, Row, Statement, Store};
 use tokio::time::{Instant, sleep};
@@ -11,6 +14,8 @@ use tokio::time::{Instant, sleep};
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// How often at most: 2 s for a line to end.
 const LOOKS_MAX: usize = 40;
+/// How often it is looked whether what was running has ended.
+const WAIT_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 /// What the database says about how to publish, and how the log stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +42,8 @@ pub(super) struct Slot {
     /// Whether the server has thrown away what was not read.
     pub(super) is_lost: bool,
     pub(super) retained_bytes: i64,
+    /// What its readers have confirmed.
+    pub(super) confirmed: Lsn,
 }
 
 /// What comes next on the way to a log that can be read.
@@ -94,7 +101,8 @@ pub(super) async fn look(store: &Store) -> Result<Seen, Error> {
             CAST(s.slot_name IS NOT NULL AS INT),
             CAST(COALESCE(s.database = current_database() AND s.plugin = 'pgoutput', false) AS INT), CAST(s.active AS INT),
             CAST(COALESCE(s.wal_status = 'lost', false) AS INT),
-            COALESCE(CAST(pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn) AS BIGINT), 0)
+            COALESCE(CAST(pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn) AS BIGINT), 0),
+            COALESCE(CAST(pg_wal_lsn_diff(s.confirmed_flush_lsn, '0/0') AS BIGINT), 0)
          FROM outbox_cursor c LEFT JOIN pg_replication_slots s ON s.slot_name = outbox_tail_slot() WHERE c.lane = ?1",
     );
     let at = Instant::now();
@@ -107,6 +115,7 @@ pub(super) async fn look(store: &Store) -> Result<Seen, Error> {
             is_read: flag(row, 8)?,
             is_lost: flag(row, 9)?,
             retained_bytes: row.take(10)?,
+            confirmed: Lsn(row.take::<i64>(11)?.cast_unsigned()),
         }),
     };
     Ok(Seen {
@@ -125,30 +134,56 @@ fn flag(row: &mut Row, column: usize) -> Result<bool, Error> {
     Ok(row.take::<i64>(column)? != 0)
 }
 
-/// Does what is needed for the log to be read, as the holder of an epoch, and returns the name of the slot. Safe to do again at any time.
-pub(super) async fn make_ready(
-    store: &Store,
-    epoch: i64,
-    had_slot: bool,
-    retained_bytes_max: i64,
-) -> Result<String, Setback> {
-    for _ in 0..LOOKS_MAX {
-        let seen = look(store).await?;
-        if seen.epoch != epoch {
-            return Err(Cut::InUse.into());
-        }
-        match next_step(&seen, had_slot, retained_bytes_max)? {
-            Step::Publish => publish(store).await?,
-            Step::Create => create(store).await?,
-            Step::Free => {
-                run(store, "SELECT outbox_tail_free(?1, ?2)", epoch).await?;
-                sleep(LOOK_AGAIN_AFTER).await;
+/// Whoever makes the slot ready.
+#[derive(Debug, Clone)]
+pub(super) struct Maker {
+    pub(super) store: Store,
+    pub(super) epoch: i64,
+    pub(super) had_slot: bool,
+    pub(super) retained_bytes_max: i64,
+    pub(super) drain: Drain,
+}
+
+impl Maker {
+    /// Does what is needed for the log to be read; returns how things stand then. Safe to do again at any time.
+    pub(super) async fn make_ready(&self) -> Result<Seen, Setback> {
+        for _ in 0..LOOKS_MAX {
+            let seen = look(&self.store).await?;
+            if seen.epoch != self.epoch {
+                return Err(Cut::InUse.into());
             }
-            Step::Drop => run(store, "SELECT outbox_tail_drop(?1, ?2)", epoch).await?,
-            Step::Open => return Ok(seen.name),
+            match next_step(&seen, self.had_slot, self.retained_bytes_max)? {
+                Step::Publish => commit(&self.store, Statement::new("SELECT outbox_tail_publish()")).await?,
+                Step::Create => self.create().await?,
+                Step::Free => {
+                    commit(&self.store, free(self.epoch)).await?;
+                    sleep(LOOK_AGAIN_AFTER).await;
+                }
+                Step::Drop => commit(&self.store, drop_it(self.epoch)).await?,
+                Step::Open => return Ok(seen),
+            }
         }
+        Err(Cut::InUse.into())
     }
-    Err(Cut::InUse.into())
+
+    /// Makes the slot when what is running has ended, as it would wait for that with a line and a snapshot. By a line that reads, since it
+    /// must not be within a transaction that writes.
+    async fn create(&self) -> Result<(), Setback> {
+        let running = next_transaction(&self.store).await?;
+        loop {
+            let mut rows = self.store.query(Statement::new("SELECT CAST(pg_current_snapshot() AS TEXT)")).await?;
+            let snapshot: String = rows.first_mut().map_or(Ok(String::new()), |row| row.take(0))?;
+            if Snapshot::parse(&snapshot).is_some_and(|now| now.is_past(running)) {
+                break;
+            }
+            if self.drain.is_requested() {
+                return Err(Cut::Ended.into());
+            }
+            sleep(WAIT_AGAIN_AFTER).await;
+        }
+        self.store.query(Statement::new("SELECT outbox_tail_create()")).await?;
+        Ok(())
+    }
 }
 
 /// Drops the slot, and waits until it is gone; false when it is still there after 2 s.
@@ -157,9 +192,9 @@ pub(super) async fn discard(store: &Store, epoch: i64) -> Result<bool, Error> {
         let seen = look(store).await?;
         match seen.slot.filter(|slot| slot.is_ours && seen.epoch == epoch) {
             None => return Ok(true),
-            Some(Slot { is_read: false, .. }) => run(store, "SELECT outbox_tail_drop(?1, ?2)", epoch).await?,
+            Some(Slot { is_read: false, .. }) => commit(store, drop_it(epoch)).await?,
             Some(Slot { is_read: true, .. }) => {
-                run(store, "SELECT outbox_tail_free(?1, ?2)", epoch).await?;
+                commit(store, free(epoch)).await?;
                 sleep(LOOK_AGAIN_AFTER).await;
             }
         }
@@ -174,18 +209,12 @@ pub(super) async fn next_transaction(store: &Store) -> Result<u64, Error> {
     text.parse().map_err(|_| Error::Column { column: 0, expected: "the id of a transaction" })
 }
 
-async fn publish(store: &Store) -> Result<(), Error> {
-    commit(store, Statement::new("SELECT outbox_tail_publish()")).await
+fn free(epoch: i64) -> Statement {
+    Statement::new("SELECT outbox_tail_free(?1, ?2)").bind(LANE).bind(epoch)
 }
 
-/// By a line that reads, as it must not be within a transaction that writes.
-async fn create(store: &Store) -> Result<(), Error> {
-    store.query(Statement::new("SELECT outbox_tail_create()")).await.map(|_| ())
-}
-
-/// Does what only the holder of an epoch may do.
-async fn run(store: &Store, sql: &'static str, epoch: i64) -> Result<(), Error> {
-    commit(store, Statement::new(sql).bind(LANE).bind(epoch)).await
+fn drop_it(epoch: i64) -> Statement {
+    Statement::new("SELECT outbox_tail_drop(?1, ?2)").bind(LANE).bind(epoch)
 }
 
 async fn commit(store: &Store, statement: Statement) -> Result<(), Error> {

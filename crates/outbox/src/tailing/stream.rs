@@ -24,6 +24,8 @@ pub(super) struct Stream {
     client: ReplicationClient,
     decoder: Decoder,
     writer: String,
+    /// What was confirmed.
+    pub(super) confirmed: Option<Lsn>,
 }
 
 impl Stream {
@@ -33,7 +35,10 @@ impl Stream {
         // Only the primary has the slot.
         for (host, port) in &access.servers {
             match timeout(OPEN_WITHIN, start(configured(access, host, *port, slot))).await {
-                Ok(Ok(client)) => return Ok(Stream { client, decoder: Decoder::default(), writer: writer.to_owned() }),
+                Ok(Ok(client)) => {
+                    let (decoder, writer) = (Decoder::default(), writer.to_owned());
+                    return Ok(Stream { client, decoder, writer, confirmed: None });
+                }
                 Ok(Err(error)) => refused = error.into(),
                 Err(_elapsed) => refused = Cut::NotOpened(OPEN_WITHIN),
             }
@@ -52,7 +57,8 @@ impl Stream {
     }
 
     /// Tells the server that everything below a place is published, so that it need not be kept.
-    pub(super) fn confirm(&self, lsn: Lsn) {
+    pub(super) fn confirm(&mut self, lsn: Lsn) {
+        self.confirmed = self.confirmed.max(Some(lsn));
         self.client.update_applied_lsn(lsn);
     }
 

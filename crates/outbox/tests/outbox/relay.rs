@@ -1,8 +1,6 @@
 //! The relay: what is committed is published, in order, at least once.
 
-use crate::world::{
-    PATIENCE, Running, World, eventually, message, messages, numbers, on_every_store, take, take_until,
-};
+use crate::world::{Running, World, message, messages, numbers, on_every_store, take, take_until};
 use messaging::{Message, MessageId};
 use store::{Change, Statement};
 

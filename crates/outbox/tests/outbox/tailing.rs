@@ -1,10 +1,12 @@
 //! The log is published: everything, in order, whatever becomes of the slot, the line and the server.
 
-use crate::world::{PATIENCE, Running, World, eventually, message, messages, next, numbers, take, take_until};
-use messaging::{Message, MessageId, Subscription};
-use outbox::{Metrics, Publisher, pause, resume, switch};
-use servers::Postgres;
-use std::collections::{BTreeMap, BTreeSet};
+mod control;
+mod trouble;
+
+use crate::world::{PATIENCE, Running, World, eventually, message, messages, numbers, take, take_until};
+use messaging::MessageId;
+use outbox::{Metrics, Publisher};
+use servers::{Postgres, Session};
 use store::{PostgresConfig, Statement};
 
 const SLOTS: &str = "SELECT count(*) FROM pg_replication_slots WHERE database = current_database()";
@@ -32,16 +34,10 @@ async fn becomes_tailing(metrics: &Metrics) {
     eventually(PATIENCE, async || if metrics.is_tailing() { Ok(()) } else { Err("does not tail".to_owned()) }).await;
 }
 
-async fn becomes_polling(metrics: &Metrics) {
-    eventually(PATIENCE, async || if metrics.is_tailing() { Err("still tails".to_owned()) } else { Ok(()) }).await;
-}
-
-async fn falls_back(world: &World, reason: &'static str) {
-    eventually(PATIENCE, async || match world.metrics.fallbacks(reason) {
-        0 => Err(format!("did not fall back as {reason}")),
-        _ => Ok(()),
-    })
-    .await;
+/// Everything came from the log, and never anything else.
+fn has_tailed_all_the_time(world: &World) {
+    assert!(world.metrics.is_tailing());
+    assert_eq!(world.metrics.log_cuts(), 0);
 }
 
 fn database(world: &World) -> &str {
@@ -56,32 +52,12 @@ fn insert(effect: &str) -> String {
     )
 }
 
-/// Drops the slot under the relay's hands.
-async fn drop_slot(server: &Postgres, world: &World) {
-    eventually(PATIENCE, async || {
-        let free = "SELECT pg_terminate_backend(active_pid, 1000) FROM pg_replication_slots WHERE active_pid IS NOT NULL AND database = current_database()";
-        server.psql(database(world), free).await?;
-        let drop = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()";
-        server.psql(database(world), drop).await.map(|_| ())
-    })
-    .await;
-}
-
-/// Takes messages until each key has this many, and looks that the first time of each is in order.
-async fn take_keys(subscription: &mut Subscription, keys: usize, count: usize) {
-    let mut seen: BTreeSet<MessageId> = BTreeSet::new();
-    let mut by_key: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    while by_key.len() < keys || by_key.values().any(|numbers| numbers.len() < count) {
-        let delivery = next(subscription).await;
-        let message: &Message = delivery.message();
-        if seen.insert(message.id) {
-            by_key.entry(message.key.clone()).or_default().push(message.effect_id.parse().unwrap());
-        }
-        delivery.acknowledge();
-    }
-    for (key, numbers) in by_key {
-        assert!(numbers.iter().copied().eq(0..count), "{key}: {numbers:?}");
-    }
+/// A session with a transaction that has written a message, `slow`, and is open.
+async fn begin_slow(server: &Postgres, world: &World) -> Session {
+    let mut slow = server.session(&world.url);
+    slow.say(&format!("BEGIN; {} SELECT pg_advisory_lock(1);", insert("slow"))).await;
+    world.becomes("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'", 1).await;
+    slow
 }
 
 #[tokio::test]
@@ -95,7 +71,7 @@ async fn what_is_committed_is_published_in_order() {
 
     assert_eq!(take_until(&mut world.subscribe().await, "999").await, numbers(0..1_000));
     world.all_is_published().await;
-    assert!(world.metrics.is_tailing());
+    has_tailed_all_the_time(&world);
     relay.drain().await;
 }
 
@@ -110,6 +86,7 @@ async fn a_published_message_is_the_one_that_was_appended() {
     world.append(&[full.clone()]).await;
 
     assert_eq!(take(&mut world.subscribe().await, 1).await, [full]);
+    has_tailed_all_the_time(&world);
 }
 
 #[tokio::test]
@@ -121,6 +98,7 @@ async fn a_transaction_may_be_larger_than_a_page() {
 
     assert_eq!(take_until(&mut world.subscribe().await, "4999").await, numbers(0..5_000));
     world.all_is_published().await;
+    has_tailed_all_the_time(&world);
 }
 
 #[tokio::test]
@@ -145,6 +123,7 @@ async fn what_another_process_wrote_is_published_without_a_poll() {
     server.psql(database(&world), &insert("silent")).await.unwrap();
 
     assert_eq!(take_until(&mut world.subscribe().await, "silent").await, ["silent"]);
+    has_tailed_all_the_time(&world);
 }
 
 #[tokio::test]
@@ -156,9 +135,7 @@ async fn what_a_slow_transaction_wrote_early_is_not_skipped() {
     let world = tailing(World::on(&server).await);
     let _relay = tails(&world).await;
     let mut subscription = world.subscribe().await;
-    let mut slow = server.session(&world.url);
-    slow.say(&format!("BEGIN; {} SELECT pg_advisory_lock(1);", insert("slow"))).await;
-    world.becomes("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'", 1).await;
+    let mut slow = begin_slow(&server, &world).await;
 
     world.append(&messages(100)).await;
     assert_eq!(take_until(&mut subscription, "99").await, numbers(0..100));
@@ -168,6 +145,7 @@ async fn what_a_slow_transaction_wrote_early_is_not_skipped() {
 
     assert_eq!(take_until(&mut subscription, "slow").await, ["slow"]);
     world.all_is_published().await;
+    has_tailed_all_the_time(&world);
 }
 
 #[tokio::test]
@@ -178,9 +156,7 @@ async fn the_log_is_entered_when_what_was_running_has_ended() {
     let server = Postgres::start().await;
     let world = tailing(World::on(&server).await);
     let mut subscription = world.subscribe().await;
-    let mut slow = server.session(&world.url);
-    slow.say(&format!("BEGIN; {} SELECT pg_advisory_lock(1);", insert("slow"))).await;
-    world.becomes("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'", 1).await;
+    let mut slow = begin_slow(&server, &world).await;
 
     let _relay = world.relay();
     world.append(&messages(10)).await;
@@ -190,181 +166,6 @@ async fn the_log_is_entered_when_what_was_running_has_ended() {
 
     assert_eq!(take_until(&mut subscription, "slow").await, ["slow"]);
     becomes_tailing(&world.metrics).await;
-}
-
-#[tokio::test]
-async fn switching_back_and_forth_under_load_loses_nothing_and_keeps_the_order_of_keys() {
-    const KEYS: usize = 4;
-    let Some(world) = tailing_world().await else { return };
-    let relay = tails(&world).await;
-    let (store, count) = (world.store.clone(), std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0)));
-    let written = count.clone();
-    let writing = Running::start(|drain| async move {
-        while !drain.is_requested() {
-            let number = written.load(std::sync::atomic::Ordering::SeqCst);
-            let mut change = store::Change::new();
-            for key in 0..KEYS {
-                outbox::append(&mut change, &message(&format!("key-{key}"), &number.to_string()));
-            }
-            store.commit(change).await.unwrap();
-            written.store(number + 1, std::sync::atomic::Ordering::SeqCst);
-        }
-    });
-
-    for _ in 0..3 {
-        switch(&world.store, Publisher::Polling).await.unwrap();
-        becomes_polling(&world.metrics).await;
-        world.becomes(SLOTS, 0).await;
-        switch(&world.store, Publisher::Tailing).await.unwrap();
-        becomes_tailing(&world.metrics).await;
-    }
-    writing.drain().await;
-
-    take_keys(&mut world.subscribe().await, KEYS, count.load(std::sync::atomic::Ordering::SeqCst)).await;
-    world.all_is_published().await;
-    relay.drain().await;
-}
-
-#[tokio::test]
-async fn an_outbox_is_switched_whatever_the_configuration_says_and_back_to_that() {
-    let Some(world) = World::on_postgres().await else { return };
-    let relay = world.relay();
-    world.becomes(EPOCH, 1).await;
-
-    switch(&world.store, Publisher::Tailing).await.unwrap();
-    becomes_tailing(&world.metrics).await;
-    let status = outbox::status(&world.store).await.unwrap();
-    assert_eq!((status.switched_to, status.is_tailed), (Some(Publisher::Tailing), true));
-
-    switch(&world.store, Publisher::None).await.unwrap();
-    becomes_polling(&world.metrics).await;
-    world.becomes(SLOTS, 0).await;
-    let status = outbox::status(&world.store).await.unwrap();
-    assert_eq!((status.switched_to, status.is_tailed), (None, false));
-    relay.drain().await;
-}
-
-#[tokio::test]
-async fn a_paused_relay_leaves_the_log_and_comes_back() {
-    let Some(world) = tailing_world().await else { return };
-    let _relay = tails(&world).await;
-
-    pause(&world.store).await.unwrap();
-    becomes_polling(&world.metrics).await;
-    world.becomes(SLOTS, 0).await;
-    world.append(&messages(10)).await;
-    assert_eq!(world.unpublished().await, 10);
-    resume(&world.store).await.unwrap();
-
-    assert_eq!(take_until(&mut world.subscribe().await, "9").await, numbers(0..10));
-    becomes_tailing(&world.metrics).await;
-}
-
-#[tokio::test]
-async fn a_drained_relay_has_published_everything_and_leaves_no_slot_behind() {
-    let Some(world) = tailing_world().await else { return };
-    let relay = tails(&world).await;
-    world.append(&messages(600)).await;
-
-    relay.drain().await;
-
-    assert_eq!((world.unpublished().await, world.number(SLOTS).await), (0, 0));
-}
-
-#[tokio::test]
-async fn a_slot_that_is_dropped_makes_the_relay_poll_for_a_while() {
-    let Some(mut world) = tailing_world().await else { return };
-    world.config.tail_again_ms = 1;
-    let server = Postgres::shared().await;
-    let _relay = tails(&world).await;
-    let mut subscription = world.subscribe().await;
-    world.append(&messages(100)).await;
-
-    drop_slot(server, &world).await;
-    falls_back(&world, "gone").await;
-    world.append(&[message("order", "100")]).await;
-
-    assert_eq!(take_until(&mut subscription, "100").await, numbers(0..101));
-    becomes_tailing(&world.metrics).await;
-    world.append(&[message("order", "101")]).await;
-    assert_eq!(take_until(&mut subscription, "101").await, ["101"]);
-}
-
-#[tokio::test]
-async fn a_line_that_is_cut_is_opened_again() {
-    let Some(world) = tailing_world().await else { return };
-    let server = Postgres::shared().await;
-    let _relay = tails(&world).await;
-    let cut = "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE active_pid IS NOT NULL AND database = current_database()";
-
-    for round in 0..3 {
-        let first = messages(1_000).split_off(round * 100);
-        world.append(&first[..100]).await;
-        server.psql(database(&world), cut).await.unwrap();
-        becomes_polling(&world.metrics).await;
-        becomes_tailing(&world.metrics).await;
-    }
-
-    assert_eq!(take_until(&mut world.subscribe().await, "299").await, numbers(0..300));
-    world.all_is_published().await;
-}
-
-#[tokio::test]
-async fn nothing_is_lost_when_the_server_is_killed() {
-    if !Postgres::require() {
-        return;
-    }
-    let mut server = Postgres::start().await;
-    let world = tailing(World::on(&server).await);
-    let _relay = tails(&world).await;
-    let mut subscription = world.subscribe().await;
-    let mut last = 0;
-    for round in 1..=3 {
-        for batch in messages(3_000)[last..round * 1_000].chunks(50) {
-            world.append(batch).await;
-        }
-        last = round * 1_000;
-        let middle = take_until(&mut subscription, &(last - 500).to_string()).await;
-        assert!(!middle.is_empty());
-
-        server.kill9();
-        server.restart().await;
-        becomes_tailing(&world.metrics).await;
-    }
-    drop(subscription);
-
-    let mut seen: Vec<usize> = Vec::new();
-    let mut all = world.subscribe().await;
-    while seen.last() != Some(&2_999) {
-        seen.push(take(&mut all, 1).await[0].effect_id.parse().unwrap());
-    }
-    let top = seen.iter().scan(0, |top, number| {
-        let is_next = *number <= *top + 1 || *top == 0;
-        *top = (*top).max(*number);
-        Some(is_next)
-    });
-    assert!(top.into_iter().all(|is_next| is_next), "{seen:?}");
-    world.all_is_published().await;
-}
-
-#[tokio::test]
-async fn a_log_that_the_server_keeps_too_much_of_is_given_up() {
-    if !Postgres::require() {
-        return;
-    }
-    let server = Postgres::start().await;
-    let mut world = tailing(World::on(&server).await);
-    (world.config.log_retained_bytes_max, world.config.tail_again_ms) = (1 << 20, NEVER_MS);
-    let _relay = tails(&world).await;
-
-    let filler =
-        "SELECT count(pg_logical_emit_message(false, 'filler', repeat('x', 1000000))) FROM generate_series(1, 5)";
-    server.psql(database(&world), filler).await.unwrap();
-
-    falls_back(&world, "retained").await;
-    world.becomes(SLOTS, 0).await;
-    world.append(&messages(10)).await;
-    assert_eq!(take_until(&mut world.subscribe().await, "9").await, numbers(0..10));
 }
 
 #[tokio::test]
@@ -389,62 +190,7 @@ async fn an_idle_database_does_not_keep_the_log_of_a_busy_one() {
         }
     })
     .await;
-    assert!(world.metrics.is_tailing());
-}
-
-#[tokio::test]
-async fn a_relay_that_died_is_replaced_and_its_slot_taken_over() {
-    let Some(mut world) = tailing_world().await else { return };
-    let first = tails(&world).await;
-    let mut subscription = world.subscribe().await;
-    world.append(&messages(100)).await;
-    assert_eq!(take_until(&mut subscription, "99").await, numbers(0..100));
-
-    drop(first);
-    world.append(&[message("order", "100")]).await;
-    world.metrics = Metrics::default();
-    let _second = world.relay();
-
-    let rest = take_until(&mut subscription, "100").await;
-    assert_eq!(rest.last().map(String::as_str), Some("100"));
-    becomes_tailing(&world.metrics).await;
-    world.append(&[message("order", "101")]).await;
-    assert_eq!(take_until(&mut subscription, "101").await, ["101"]);
-    assert_eq!(world.number(EPOCH).await, 2);
-}
-
-#[tokio::test]
-async fn a_relay_that_was_replaced_writes_nothing_and_starts_over() {
-    let Some(world) = tailing_world().await else { return };
-    let _relay = tails(&world).await;
-
-    // Somebody else takes the lane.
-    world.run(Statement::new("UPDATE outbox_cursor SET epoch = 100, position = -7")).await;
-
-    world.becomes(EPOCH, 101).await;
-    assert_eq!(world.number("SELECT position FROM outbox_cursor").await, -7);
-    becomes_tailing(&world.metrics).await;
-    world.append(&messages(10)).await;
-    assert_eq!(take_until(&mut world.subscribe().await, "9").await, numbers(0..10));
-}
-
-#[tokio::test]
-async fn what_is_replayed_comes_again() {
-    let Some(world) = tailing_world().await else { return };
-    let _relay = tails(&world).await;
-    let mut subscription = world.subscribe().await;
-    world.append(&messages(50)).await;
-    let first = take(&mut subscription, 50).await;
-    world.all_is_published().await;
-
-    outbox::replay(&world.store, 0).await.unwrap();
-
-    world.all_is_published().await;
-    world.append(&[message("order", "end")]).await;
-    // The bus knows the ids and stores none of them twice.
-    assert_eq!(take_until(&mut subscription, "end").await.last().map(String::as_str), Some("end"));
-    assert_eq!(first.len(), 50);
-    becomes_tailing(&world.metrics).await;
+    has_tailed_all_the_time(&world);
 }
 
 #[tokio::test]
@@ -468,7 +214,7 @@ async fn tables_rotate_while_the_log_is_tailed() {
     }
 
     assert_eq!(take_until(&mut world.subscribe().await, "199").await, numbers(0..200));
-    assert!(world.metrics.is_tailing());
+    has_tailed_all_the_time(&world);
 }
 
 #[tokio::test]
@@ -490,53 +236,8 @@ async fn everything_is_published_in_order_after_the_bus_was_full_for_a_while() {
 
     assert_eq!(take_until(&mut world.subscribe().await, "99").await, numbers(0..100));
     world.all_is_published().await;
+    has_tailed_all_the_time(&world);
     relay.drain().await;
-}
-
-#[tokio::test]
-async fn a_relay_drains_though_the_bus_refuses() {
-    let Some(world) = tailing_world().await else { return };
-    let relay = tails(&world).await;
-    world.append(&[Message { channel: "nowhere".to_owned(), ..message("order", "1") }]).await;
-    world.bus_refuses_again().await;
-
-    relay.drain().await;
-
-    assert_eq!((world.unpublished().await, world.number(SLOTS).await), (1, 0));
-}
-
-#[tokio::test]
-async fn without_a_logical_log_the_relay_polls() {
-    if !Postgres::require() {
-        return;
-    }
-    let server = Postgres::start_with(&["wal_level=replica"]).await;
-    let world = tailing(World::on(&server).await);
-    let _relay = world.relay();
-
-    falls_back(&world, "no_log").await;
-    world.append(&messages(10)).await;
-
-    assert_eq!(take_until(&mut world.subscribe().await, "9").await, numbers(0..10));
-}
-
-#[tokio::test]
-async fn a_user_who_may_not_read_the_log_polls() {
-    if !Postgres::require() {
-        return;
-    }
-    let server = Postgres::start().await;
-    server.psql("postgres", "CREATE ROLE service LOGIN").await.unwrap();
-    server.psql("postgres", "CREATE DATABASE theirs OWNER service").await.unwrap();
-    let url = format!("postgres://service@127.0.0.1:{}/theirs", server.port());
-    let config = PostgresConfig { url, ..PostgresConfig::default() };
-    let world = tailing(World::at(&config, &store::Config::default()).await);
-    let _relay = world.relay();
-
-    falls_back(&world, "refused").await;
-    world.append(&messages(10)).await;
-
-    assert_eq!(take_until(&mut world.subscribe().await, "9").await, numbers(0..10));
 }
 
 #[tokio::test]
@@ -563,14 +264,5 @@ async fn a_service_that_may_read_the_log_does_so_with_its_password() {
     world.append(&messages(10)).await;
 
     assert_eq!(take_until(&mut world.subscribe().await, "9").await, numbers(0..10));
-}
-
-#[tokio::test]
-async fn sqlite_cannot_be_switched_to_a_log_that_it_does_not_have() {
-    let world = World::new().await;
-
-    let refused = switch(&world.store, Publisher::Tailing).await.unwrap_err();
-
-    assert!(refused.to_string().contains("SQLite has no log"), "{refused}");
-    switch(&world.store, Publisher::Polling).await.unwrap();
+    has_tailed_all_the_time(&world);
 }

@@ -19,7 +19,7 @@ fn seen(slot: Option<Slot>) -> Seen {
 }
 
 fn slot() -> Slot {
-    Slot { is_ours: true, is_read: false, is_lost: false, retained_bytes: MAX }
+    Slot { is_ours: true, is_read: false, is_lost: false, retained_bytes: MAX, confirmed: Lsn(1) }
 }
 
 #[track_caller]
