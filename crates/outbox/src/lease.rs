@@ -142,7 +142,7 @@ impl Lease {
             match timeout(RENEWED_EVERY / 2, self.store.commit(change)).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => {
-                    warn!(error = &error as &dyn std::error::Error, "published rows could not be dropped")
+                    warn!(error = &error as &dyn std::error::Error, "published rows could not be dropped");
                 }
                 Err(_elapsed) => warn!("published rows could not be dropped in time"),
             }

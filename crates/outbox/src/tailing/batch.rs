@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn it_is_full_at_a_number_of_rows_or_bytes() {
-        let rows = i64::try_from(PAGE_BYTES_MAX / 1024).unwrap();
+        let rows = PAGE_BYTES_MAX / 1024;
 
         assert!(!batch((1..PAGE_ROWS_MAX).map(|at| row(at, 0))).is_full());
         assert!(batch((0..PAGE_ROWS_MAX).map(|at| row(at, 0))).is_full());
