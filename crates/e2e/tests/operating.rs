@@ -191,7 +191,11 @@ async fn with_many_processes_relays_are_switched_to_the_log_and_back() {
             operate(&admin, &["outbox", "publisher", publisher, "--service", service]).await;
             eventually(NAMED_WITHIN, async || {
                 let (_, outboxes) = operate(&admin, &["outbox", "status", "--service", service]).await;
-                if outboxes[0]["isTailed"] == is_tailed { Ok(()) } else { Err(format!("{outboxes}")) }
+                if outboxes[0]["isTailed"].as_bool().unwrap_or_default() == is_tailed {
+                    Ok(())
+                } else {
+                    Err(format!("{outboxes}"))
+                }
             })
             .await;
         }

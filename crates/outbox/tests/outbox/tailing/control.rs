@@ -1,15 +1,16 @@
 //! What an operator tells a relay that tails, and what it leaves behind.
 
-use super::{EPOCH, SLOTS, becomes_tailing, tailing_world, tails};
+use super::{EPOCH, SLOTS, becomes_tailing, tailing, tailing_world, tails};
 use crate::world::{PATIENCE, Running, World, eventually, message, messages, next, numbers, take_until};
 use messaging::{Message, MessageId, Subscription};
 use outbox::{Metrics, Publisher, pause, resume, switch};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
+use servers::Postgres;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use store::Change;
+use store::{Change, PostgresConfig};
 
 async fn becomes_polling(metrics: &Metrics) {
     eventually(PATIENCE, async || if metrics.is_tailing() { Err("still tails".to_owned()) } else { Ok(()) }).await;
@@ -142,6 +143,29 @@ async fn a_relay_drains_though_the_bus_refuses() {
     relay.drain().await;
 
     assert_eq!((world.unpublished().await, world.number(SLOTS).await), (1, 0));
+}
+
+#[tokio::test]
+async fn what_the_bus_refuses_stays_unpublished_when_the_log_is_left() {
+    if !Postgres::require() {
+        return;
+    }
+    let url = Postgres::shared().await.database().await;
+    let config = PostgresConfig { url, ..PostgresConfig::default() };
+    let world = tailing(World::at(&config, &store::Config { pages_max: Some(80) }).await);
+    let _relay = tails(&world).await;
+    let fillers = world.fill_bus().await;
+    world.append(&messages(100)).await;
+    world.bus_refuses_again().await;
+
+    switch(&world.store, Publisher::Polling).await.unwrap();
+    becomes_polling(&world.metrics).await;
+    world.becomes(SLOTS, 0).await;
+
+    let unpublished = world.unpublished().await;
+    assert!(unpublished > 90, "{unpublished}");
+    world.empty_bus(fillers).await;
+    assert_eq!(take_until(&mut world.subscribe().await, "99").await, numbers(0..100));
 }
 
 #[tokio::test]
