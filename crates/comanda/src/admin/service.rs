@@ -130,6 +130,15 @@ impl AdminService for Admin {
         outbox::resume(&store, service).await.map(Response::new)
     }
 
+    async fn switch_outbox(
+        &self,
+        request: Request<wire::SwitchOutboxRequest>,
+    ) -> Result<Response<wire::Outbox>, Status> {
+        let request = request.into_inner();
+        let (store, service) = self.database(&request.service).await?;
+        outbox::switch(&store, service, request.publisher()).await.map(Response::new)
+    }
+
     async fn replay_outbox(
         &self,
         request: Request<wire::ReplayOutboxRequest>,

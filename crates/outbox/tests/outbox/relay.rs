@@ -167,24 +167,14 @@ async fn the_first_message_of_a_database_is_published_though_the_relay_has_noted
 #[tokio::test]
 async fn everything_is_published_in_order_after_the_bus_was_full_for_a_while() {
     let world = World::with_bus(&store::Config { pages_max: Some(80) }).await;
-    let filler = |bytes| Message::new("filler", "T", String::new(), String::new(), vec![7; bytes]);
-    let mut fillers = 0;
-    // The small ones take the room that is left beside the large ones.
-    for bytes in [8 * 1024, 1] {
-        while world.bus.publish(&[filler(bytes)]).await.is_ok() {
-            fillers += 1;
-            assert!(fillers < 1_000);
-        }
-    }
+    let fillers = world.fill_bus().await;
     let relay = world.relay();
     for batch in messages(100).chunks(10) {
         world.append(batch).await;
     }
     world.bus_refuses_again().await;
 
-    let mut drain = world.bus.subscribe("filler", "drain").await.unwrap();
-    take(&mut drain, fillers).await;
-    drop(drain);
+    world.empty_bus(fillers).await;
 
     assert_eq!(take_until(&mut world.subscribe().await, "99").await, numbers(0..100));
     world.all_is_published().await;
