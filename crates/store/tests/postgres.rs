@@ -182,6 +182,31 @@ async fn a_row_that_others_hold_delays_those_who_want_it_and_nobody_else() {
     assert!(others.iter().all(Result::is_ok), "{others:?}");
 }
 
+/// A statement that was planned while its table was empty read all of it ever after, and a service became slower with each order.
+#[tokio::test]
+async fn a_statement_that_was_planned_on_an_empty_table_uses_its_index_when_the_table_is_full() {
+    let Some((store, _)) = shared().await else { return };
+    let delete = |number: i64| {
+        let mut change = Change::new();
+        change.push(Statement::new("DELETE FROM item WHERE number = ?1").bind(number));
+        change
+    };
+    // So often that the server keeps the plan.
+    for it in 0..20 {
+        store.commit(delete(it)).await.unwrap();
+    }
+    let mut fill = Change::new();
+    fill.push(Statement::new("INSERT INTO item SELECT generate_series(1, 1000)"));
+    store.commit(fill).await.unwrap();
+    store.commit(delete(1)).await.unwrap();
+
+    let scans = "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'item'";
+    let by_index = "SELECT coalesce(idx_scan, 0) FROM pg_stat_user_tables WHERE relname = 'item'";
+    eventually(async || number(&store, by_index).await >= 21).await;
+    // Its index was built by reading it, once.
+    assert!(number(&store, scans).await <= 1);
+}
+
 #[tokio::test]
 async fn a_server_that_forgets_what_it_acknowledged_is_refused() {
     if !Postgres::require() {
