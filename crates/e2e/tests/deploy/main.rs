@@ -1,5 +1,6 @@
 //! The files of `deploy/` are what runs, and keep the services apart.
 
+mod asyncapi;
 mod nats;
 mod postgres;
 mod settings;
