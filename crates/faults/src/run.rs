@@ -71,7 +71,7 @@ pub async fn run(options: &Options, mut told: impl FnMut(&str)) -> Result<Outcom
     let began = Instant::now();
     let breaking = async {
         let tell = |number: usize, fault| {
-            told(&format!("{:>4} s  fault {:>3}  {fault:?}", began.elapsed().as_secs(), number + 1))
+            told(&format!("{:>4} s  fault {:>3}  {fault:?}", began.elapsed().as_secs(), number + 1));
         };
         Nemesis::new(&mut stack, random).run(&faults, tell).await;
         stop.send_replace(true);

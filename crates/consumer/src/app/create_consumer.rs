@@ -12,7 +12,7 @@ pub(crate) async fn create_consumer(store: &Store, profile: Profile) -> Result<C
     crate::store::insert(&mut change, &consumer);
     match store.commit(change).await {
         Ok(_) => Ok(consumer),
-        Err(source @ store::Error::Unknown { .. }) => look(store, consumer, source).await,
+        Err(source @ store::Error::Unknown) => look(store, consumer, source).await,
         Err(source) => Err(Error::Save { consumer_id: consumer.id, source }),
     }
 }

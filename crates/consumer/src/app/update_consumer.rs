@@ -24,7 +24,7 @@ pub(crate) async fn update_consumer(
         match store.commit(change).await {
             Ok(_) => return Ok(after),
             Err(store::Error::Conflict { .. }) => {}
-            Err(source @ store::Error::Unknown { .. }) => return look(store, after, source).await,
+            Err(source @ store::Error::Unknown) => return look(store, after, source).await,
             Err(source) => return Err(Error::Save { consumer_id, source }),
         }
     }

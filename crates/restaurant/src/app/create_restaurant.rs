@@ -16,7 +16,7 @@ pub(crate) async fn create_restaurant(store: &Store, wanted: Creation) -> Result
     outbox::append(&mut change, &messages::revised(&restaurant));
     match store.commit(change).await {
         Ok(_) => Ok(restaurant),
-        Err(source @ store::Error::Unknown { .. }) => look(store, restaurant, source).await,
+        Err(source @ store::Error::Unknown) => look(store, restaurant, source).await,
         Err(source) => Err(Error::Save { restaurant_id: restaurant.id, source }),
     }
 }

@@ -25,7 +25,7 @@ pub(super) async fn save(
         match store.commit(change).await {
             Ok(_) => return Ok(after),
             Err(store::Error::Conflict { .. }) => {}
-            Err(source @ store::Error::Unknown { .. }) => return look(store, after, source).await,
+            Err(source @ store::Error::Unknown) => return look(store, after, source).await,
             Err(source) => return Err(Error::Save { restaurant_id, source }),
         }
     }
