@@ -17,6 +17,12 @@ enum Xtask {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Measures, in release: `outbox`, `intake` or `idle`, with `--quick` in less than a minute.
+    Bench {
+        /// Goes to the benchmarks: a name and its options; `NAME --help` tells them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        arguments: Vec<String>,
+    },
     /// Checks format, lints and the contract.
     Lint,
     /// Runs everything that must pass before a change is accepted.
@@ -27,6 +33,7 @@ fn main() -> ExitCode {
     let started = Instant::now();
     let result = match Xtask::parse() {
         Xtask::Test { arguments } => test(&arguments),
+        Xtask::Bench { arguments } => bench(&arguments),
         Xtask::Lint => lint(),
         Xtask::Ci => lint().and_then(|()| test(&[])),
     };
@@ -48,6 +55,10 @@ fn test(arguments: &[String]) -> Result<(), Failed> {
     let selection: &[&str] =
         if arguments.iter().any(|it| it == "-p" || it == "--package") { &[] } else { &["--workspace"] };
     cargo(&["test"]).arguments(selection).arguments(arguments).run()
+}
+
+fn bench(arguments: &[String]) -> Result<(), Failed> {
+    cargo(&["run", "--release", "--package", "bench", "--"]).arguments(arguments).run()
 }
 
 fn lint() -> Result<(), Failed> {
