@@ -61,6 +61,12 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ImportCommand,
     },
+    /// Has the Order Service's copy of the restaurants built anew; orders are taken meanwhile.
+    RebuildReplica {
+        /// Where a process of the platform listens for operators.
+        #[arg(long, default_value = "http://127.0.0.1:9090", value_name = "URL")]
+        admin: String,
+    },
     /// Checks that orders, history, outbox, obligations, inbox and tickets agree; exits with 1 if they do not.
     Verify {
         #[command(flatten)]

@@ -15,6 +15,7 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use store::Dialect;
 
 /// All settings. Times are in milliseconds. In the environment `order.outbox.poll_ms` is `COMANDA_ORDER__OUTBOX__POLL_MS`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -96,6 +97,23 @@ impl Config {
         }
     }
 
+    /// Looks whether every relay can publish as it is told to.
+    fn check_publishers(&self) -> Result<(), Error> {
+        let dialect = match self.stores.kind {
+            StoreKind::Sqlite => Dialect::Sqlite,
+            StoreKind::Postgres => Dialect::Postgres,
+        };
+        let outboxes = [
+            ("relay", &self.relay),
+            ("order.outbox", &self.order.outbox),
+            ("consumer.outbox", &self.consumer.outbox),
+            ("restaurant.outbox", &self.restaurant.outbox),
+        ];
+        outboxes.into_iter().try_for_each(|(section, outbox)| {
+            outbox.fits(dialect).map_err(|source| Error::Publisher { section, source })
+        })
+    }
+
     /// The settings as a file that [`load`] reads.
     pub(crate) fn to_toml(&self) -> Result<String, Error> {
         toml::to_string_pretty(self).map_err(Error::PrintConfig)
@@ -121,6 +139,7 @@ pub(crate) fn load(file: Option<&Path>, flags: &UpOptions) -> Result<Config, Err
     if config.roles.is_empty() {
         return Err(Error::NoRoles);
     }
+    config.check_publishers()?;
     Ok(config)
 }
 
@@ -147,6 +166,16 @@ mod tests {
         let file = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/embedded/comanda.toml"));
 
         assert_eq!(load(Some(file), &UpOptions::default()).unwrap().data_dir, PathBuf::from("/var/lib/comanda"));
+    }
+
+    #[test]
+    fn a_log_that_sqlite_does_not_have_is_refused() {
+        let mut config = Config::default();
+        config.order.outbox.publisher = outbox::Publisher::Tailing;
+
+        assert_eq!(config.check_publishers().unwrap_err().to_string(), "order.outbox is not valid");
+        config.stores.kind = StoreKind::Postgres;
+        config.check_publishers().unwrap();
     }
 
     #[test]

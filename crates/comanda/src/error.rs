@@ -23,6 +23,15 @@ pub enum Error {
     /// `roles` is empty.
     #[error("no role is to run; leave `roles` out to run all of them")]
     NoRoles,
+    /// A relay is to tail a log that is not there.
+    #[error("{section} is not valid")]
+    Publisher {
+        /// The section of the settings.
+        section: &'static str,
+        /// Why.
+        #[source]
+        source: outbox::NoLog,
+    },
     /// The settings cannot be printed.
     #[error("failed to print the configuration")]
     PrintConfig(#[source] toml::ser::Error),

@@ -61,6 +61,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Error> {
         Some(Command::Parked { command }) => operate::parked::run(command).await,
         Some(Command::Outbox { command }) => operate::outbox::run(command).await,
         Some(Command::Doctor(options)) => doctor::run(options).await,
+        Some(Command::RebuildReplica { admin }) => operate::rebuild_replica(&admin).await,
         Some(Command::Import { command }) => operate::import(command).await,
         Some(Command::Verify { options, json }) => {
             verify::run(&config::load(cli.config.as_deref(), &options)?, json).await

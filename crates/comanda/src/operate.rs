@@ -8,7 +8,7 @@ use crate::Error;
 use crate::cli::{ImportCommand, ImportMenu, RolesCommand};
 use import::menu;
 use proto::comanda::admin::v1::admin_service_client::AdminServiceClient;
-use proto::comanda::admin::v1::{ListRolesRequest, Role, StartRoleRequest, StopRoleRequest};
+use proto::comanda::admin::v1::{ListRolesRequest, RebuildReplicaRequest, Role, StartRoleRequest, StopRoleRequest};
 use proto::money::parse_currency;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -37,6 +37,15 @@ pub(crate) async fn roles(command: RolesCommand, admin: &str) -> Result<ExitCode
     for Role { name, is_running } in roles {
         println!("{name:<12}{}", if is_running { "running" } else { "stopped" });
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `comanda rebuild-replica`.
+pub(crate) async fn rebuild_replica(admin: &str) -> Result<ExitCode, Error> {
+    let mut client = AdminServiceClient::new(connect(admin).await?);
+    let refused = |source| Error::Admin { admin: admin.to_owned(), source: Box::new(source) };
+    client.rebuild_replica(RebuildReplicaRequest {}).await.map_err(refused)?;
+    println!("the restaurants are being told again; restaurants_known and restaurant_replica_age show how far it is");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -23,6 +23,9 @@ pub(crate) const CHANNELS: &[Channel] = &[
     Channel { name: channel::RESTAURANT_COMMANDS, keeps: Keeps::UntilAcknowledged, consumers: &["restaurant"] },
     Channel { name: channel::ORDER_REPLIES, keeps: Keeps::UntilAcknowledged, consumers: &[order::REPLIES_CONSUMER] },
     Channel { name: channel::RESTAURANT_EVENTS, keeps: Keeps::LastOfEachKey, consumers: &[order::REPLICA_CONSUMER] },
+    Channel { name: channel::ORDER_COMMANDS, keeps: Keeps::UntilAcknowledged, consumers: &[order::COMMANDS_CONSUMER] },
+    Channel { name: channel::ORDER_ANSWERS, keeps: Keeps::ForSubscribers, consumers: &[] },
+    Channel { name: channel::ORDER_EVENTS, keeps: Keeps::ForSubscribers, consumers: &[] },
 ];
 
 /// The services that the gateway calls, by the role that serves them.
@@ -33,7 +36,7 @@ pub(crate) const SERVED: [(Role, &str); 3] = [
 ];
 
 /// The pause before a database that is away is looked for again.
-const OPEN_AGAIN_AFTER: Duration = Duration::from_secs(1);
+const START_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What all roles of a process share.
 pub(crate) struct Wiring {
@@ -131,8 +134,25 @@ impl Wiring {
         config.publisher != outbox::Publisher::None
     }
 
-    /// Starts a service role and plugs it in; of the gateway only the tasks are made here.
+    /// Starts a service role and plugs it in; of the gateway only the tasks are made here. A database server that is away is waited for:
+    /// it may be started together with this process, or again.
     pub(crate) async fn start(&self, role: Role) -> Result<Running, Error> {
+        loop {
+            match self.try_to_start(role).await {
+                Err(error) if self.config.stores.kind == StoreKind::Postgres && is_away(&error) => {
+                    warn!(
+                        role = role.name(),
+                        error = &error as &dyn std::error::Error,
+                        "database is away; looked for again"
+                    );
+                    sleep(START_AGAIN_AFTER).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn try_to_start(&self, role: Role) -> Result<Running, Error> {
         let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Start { role, source };
         let mut tasks = Tasks::new();
         match role {
@@ -217,24 +237,24 @@ async fn open_bus(config: &Config) -> Result<Bus, Error> {
     }
 }
 
-/// Opens the store of a service. A database that is away is waited for: it may be started together with this process.
+/// Whether a database is the reason, in a way that may pass.
+fn is_away(error: &Error) -> bool {
+    let mut next: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = next {
+        if error.downcast_ref().is_some_and(store::Error::is_transient) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+/// Opens the store of a service.
 pub(crate) async fn open(config: &Config, role: Role) -> Result<Store, Error> {
     let Some(postgres) = config.stores.postgres(role).filter(|_| config.stores.kind == StoreKind::Postgres) else {
         return open_file(config, role.name());
     };
-    loop {
-        match Store::open_postgres(postgres).await {
-            Err(error) if error.is_transient() => {
-                warn!(
-                    role = role.name(),
-                    error = &error as &dyn std::error::Error,
-                    "database is away; looked for again"
-                );
-                sleep(OPEN_AGAIN_AFTER).await;
-            }
-            opened => return opened.map_err(|source| Error::Store { role: role.name(), source }),
-        }
-    }
+    Store::open_postgres(postgres).await.map_err(|source| Error::Store { role: role.name(), source })
 }
 
 /// Opens the store of a service for reading only, beside the process that writes it; `None` when the service has never run here.

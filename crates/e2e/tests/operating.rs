@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a failure is a panic")]
 
-use e2e::{Shop, in_state, place, place_and_wait};
+use e2e::{Shop, consumer, in_state, place, place_and_wait, restaurant};
 use messaging::Message;
 use serde_json::Value as Json;
 use std::time::Duration;
@@ -170,6 +170,39 @@ async fn stack(env: &[(&str, &str)]) -> (Stack, Vec<String>) {
     let stack = Stack::start(&StackOptions { env, ..StackOptions::default() }).await;
     let admin = stack.members().map(|member| stack.admin_url(member)).collect();
     (stack, admin)
+}
+
+#[tokio::test]
+async fn with_many_processes_relays_are_switched_to_the_log_and_back() {
+    if !servers::are_there() {
+        return;
+    }
+    let (stack, admin) = stack(&[]).await;
+    let shop = Shop::open_with(&stack.http(), &restaurant(), &consumer()).await;
+    let admin_of = |service| match service {
+        "order" => [stack.admin_url(Member::Order)],
+        "consumer" => [stack.admin_url(Member::Consumer)],
+        _ => [stack.admin_url(Member::Restaurant)],
+    };
+
+    for (publisher, is_tailed) in [("tailing", true), ("configured", false)] {
+        for service in ["order", "consumer", "restaurant"] {
+            let admin = admin_of(service);
+            operate(&admin, &["outbox", "publisher", publisher, "--service", service]).await;
+            eventually(NAMED_WITHIN, async || {
+                let (_, outboxes) = operate(&admin, &["outbox", "status", "--service", service]).await;
+                if outboxes[0]["isTailed"].as_bool().unwrap_or_default() == is_tailed {
+                    Ok(())
+                } else {
+                    Err(format!("{outboxes}"))
+                }
+            })
+            .await;
+        }
+        assert_eq!(place_and_wait(&stack.http(), &shop.order()).await["state"], "APPROVED");
+    }
+
+    doctor_names(&admin, &[]).await;
 }
 
 /// The services that the findings are about, sorted.

@@ -14,6 +14,8 @@ use tokio::time::sleep;
 const CHANNELS: &[Channel] = &[
     Channel { name: channel::CONSUMER_COMMANDS, keeps: Keeps::UntilAcknowledged, consumers: &["consumer"] },
     Channel { name: channel::RESTAURANT_COMMANDS, keeps: Keeps::UntilAcknowledged, consumers: &["restaurant"] },
+    Channel { name: channel::ORDER_ANSWERS, keeps: Keeps::ForSubscribers, consumers: &[] },
+    Channel { name: channel::ORDER_EVENTS, keeps: Keeps::ForSubscribers, consumers: &[] },
 ];
 /// Messages read at once.
 const BATCH: i64 = 256;

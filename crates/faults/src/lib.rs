@@ -8,6 +8,7 @@ pub mod check;
 pub mod controls;
 pub mod load;
 pub mod nemesis;
+pub mod outage;
 pub mod plan;
 pub mod rows;
 pub mod run;

@@ -30,6 +30,8 @@ struct Entries {
     promised: HashMap<String, String>,
     /// How long each acknowledgement took, in milliseconds.
     took_ms: Vec<u64>,
+    /// Tries that were not answered, or answered with an error that says to try again.
+    failed_tries: usize,
     refused: Vec<String>,
 }
 
@@ -56,6 +58,12 @@ impl Ledger {
     #[must_use]
     pub fn took_ms(&self) -> Vec<u64> {
         self.entries().took_ms.clone()
+    }
+
+    /// How many tries failed, and were made again.
+    #[must_use]
+    pub fn failed_tries(&self) -> usize {
+        self.entries().failed_tries
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
@@ -136,7 +144,10 @@ async fn place(client: &loadgen::client::Client, request: &CreateOrderRequest, l
                 ledger.entries().refused.push(format!("{}: {}", request.request_id, failure.text));
                 return;
             }
-            Ok(Err(_)) | Err(_) => sleep(TRY_AGAIN_AFTER).await,
+            Ok(Err(_)) | Err(_) => {
+                ledger.entries().failed_tries += 1;
+                sleep(TRY_AGAIN_AFTER).await;
+            }
         }
     }
 }

@@ -7,6 +7,9 @@ use faults::run::{self, Options, Outcome};
 use std::process::ExitCode;
 use std::time::Duration;
 
+/// Within this time of the platform's healing every order must be decided.
+const DECIDED_WITHIN: Duration = Duration::from_secs(30);
+
 /// Breaks a running platform at random, and checks that no order was lost, stuck, doubled or made up.
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -67,6 +70,7 @@ fn options(arguments: &Arguments) -> Options {
         plan,
         per_second: arguments.rate,
         seed: arguments.seed,
+        decided_within: DECIDED_WITHIN,
         control: arguments.control,
         tailing: arguments.tailing,
     }
@@ -86,7 +90,7 @@ fn report(outcome: &Outcome, control: Option<Control>) -> ExitCode {
             after.as_secs_f64(),
             outcome.broken_for.as_secs_f64()
         ),
-        None => println!("all decided      not within {} s of the healing", run::DECIDED_WITHIN.as_secs()),
+        None => println!("all decided      not within {} s of the healing", DECIDED_WITHIN.as_secs()),
     }
     println!("{}", outcome.verdict);
     let is_clean = outcome.verdict.is_clean() && outcome.decided_after.is_some();

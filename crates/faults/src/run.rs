@@ -12,8 +12,6 @@ use testkit::{Stack, StackOptions};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-/// Within this time of the platform's healing every order must be decided.
-pub const DECIDED_WITHIN: Duration = Duration::from_secs(30);
 /// How long a client may go on to try after the platform is healed.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(30);
 /// The pause between two counts of what is undecided.
@@ -30,6 +28,8 @@ pub struct Options {
     pub per_second: u32,
     /// Decides the order of the faults.
     pub seed: u64,
+    /// Within this time of the platform's healing every order must be decided.
+    pub decided_within: Duration,
     /// A bug to be put in, which the verdict must show.
     pub control: Option<Control>,
     /// Whether services publish by log tailing where they can.
@@ -41,7 +41,7 @@ pub struct Options {
 pub struct Outcome {
     /// The verdict.
     pub verdict: Verdict,
-    /// How long after the healing the last order was decided; `None`: not within [`DECIDED_WITHIN`].
+    /// How long after the healing the last order was decided; `None`: not in time.
     pub decided_after: Option<Duration>,
     /// How long the faults took.
     pub broken_for: Duration,
@@ -85,7 +85,7 @@ pub async fn run(options: &Options, mut told: impl FnMut(&str)) -> Result<Outcom
     let (loaded, (broken_for, healed)) = tokio::join!(bounded(loading, options), breaking);
     loaded?;
     told("healed; waiting until every order is decided");
-    let decided_after = wait_until_decided(&stack, healed).await;
+    let decided_after = wait_until_decided(&stack, healed, options.decided_within).await;
     drop(saboteur);
     let rows = Rows::read(&stack).await.map_err(|error| format!("the databases cannot be read: {error}"))?;
     let mut verdict = judge(&ledger, &rows, faults.len());
@@ -121,11 +121,11 @@ fn stack_options(options: &Options) -> StackOptions {
             env.push(setting(&format!("COMANDA_{service}__OUTBOX__PUBLISHER"), "tailing"));
         }
     }
-    StackOptions { relays: if options.control.is_some() { 0 } else { RELAYS }, nats: 1, env }
+    StackOptions { relays: if options.control.is_some() { 0 } else { RELAYS }, nats: 1, env, ..StackOptions::default() }
 }
 
 /// Makes a restaurant and a consumer.
-async fn prepare(stack: &Stack) -> Result<(), String> {
+pub(crate) async fn prepare(stack: &Stack) -> Result<(), String> {
     let money = |units: &str| json!({"currencyCode": "GBP", "units": units});
     let restaurant = json!({
         "name": "Faults", "countryCode": "GB", "currencyCode": "GBP", "timeZone": "Europe/London",
@@ -141,7 +141,8 @@ async fn prepare(stack: &Stack) -> Result<(), String> {
     Ok(())
 }
 
-async fn wait_until_decided(stack: &Stack, healed: Instant) -> Option<Duration> {
+/// Waits until every order is decided; says how long after the healing that was, or that it was not in time.
+pub(crate) async fn wait_until_decided(stack: &Stack, healed: Instant, within: Duration) -> Option<Duration> {
     loop {
         let counted = match rows::open(stack, "order").await {
             Ok(store) => rows::undecided(&store).await,
@@ -150,7 +151,7 @@ async fn wait_until_decided(stack: &Stack, healed: Instant) -> Option<Duration> 
         if matches!(counted, Ok(0)) {
             return Some(healed.elapsed());
         }
-        if healed.elapsed() > DECIDED_WITHIN {
+        if healed.elapsed() > within {
             return None;
         }
         sleep(COUNT_AGAIN_AFTER).await;

@@ -55,6 +55,10 @@ impl Embedded {
         Subscription::start(self.log.clone(), self.cursor(channel, consumer)?.clone()).await
     }
 
+    pub(crate) fn ensure(&self, channel: &str) -> Result<(), Error> {
+        self.log.channel(channel).map(|_| ())
+    }
+
     pub(crate) async fn incarnation(&self, channel: &str) -> Result<Option<Incarnation>, Error> {
         self.log.incarnation(channel).await
     }

@@ -1,8 +1,8 @@
 //! Messages, and the channels that carry them.
 //!
-//! A [`Bus`] delivers at least once and, per channel, in the order of publication until something is delivered again. A message has two
-//! identities: `effect_id` says what it brings about and is what a consumer remembers; `id` names one attempt to send it and is what the
-//! bus remembers, so that a repeated publish is stored once.
+//! A [`Bus`] delivers at least once and, within a key of a channel, in the order of publication until something is delivered again. A
+//! message has two identities: `effect_id` says what it brings about and is what a consumer remembers; `id` names one attempt to send it
+//! and is what the bus remembers, so that a repeated publish is stored once.
 
 pub mod embedded;
 mod error;
@@ -35,8 +35,8 @@ pub enum Keeps {
     UntilAcknowledged,
     /// The newest message of each key, for ever, so that a new consumer learns all that is current.
     LastOfEachKey,
-    /// A message for clients outside of this system, for as long as the bus keeps messages at all. A bus that nobody outside can
-    /// subscribe to keeps it for the named consumers only.
+    /// A message for clients outside of this system, for as long as the bus keeps messages at all; when it has no room, the oldest goes, so
+    /// that nobody outside can hold up the others. A bus that nobody outside can subscribe to keeps it for the named consumers only.
     ForSubscribers,
 }
 
@@ -59,7 +59,7 @@ pub enum Bus {
 }
 
 impl Bus {
-    /// Publishes messages in order, and returns when all of them are stored durably.
+    /// Publishes messages, those of one key in order, and returns when all of them are stored durably.
     ///
     /// Cancel safe if it is done again: what was accepted is stored, but its consumers may hear of it only with the next publish.
     ///
@@ -80,6 +80,17 @@ impl Bus {
         match self {
             Bus::Embedded(bus) => bus.subscribe(channel, consumer).await.map(Subscription::Embedded),
             Bus::JetStream(bus) => bus.subscribe(channel, consumer).await.map(Subscription::JetStream),
+        }
+    }
+
+    /// Sees that the channel is there, for those outside who subscribe to it by themselves. Publishing and subscribing do so too.
+    ///
+    /// # Errors
+    /// When there is no such channel, or the bus cannot be asked now.
+    pub async fn ensure(&self, channel: &str) -> Result<(), Error> {
+        match self {
+            Bus::Embedded(bus) => bus.ensure(channel),
+            Bus::JetStream(bus) => bus.ensure(channel).await,
         }
     }
 

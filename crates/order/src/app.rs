@@ -1,6 +1,7 @@
 //! The use cases, one file each.
 
 mod advance;
+mod clients;
 mod create;
 mod journey;
 mod list;
@@ -8,10 +9,11 @@ mod replies;
 mod upkeep;
 mod watch;
 
-pub(crate) use create::Caller;
+pub(crate) use clients::Clients;
+pub(crate) use create::{Caller, Taken, Wish};
 pub(crate) use journey::Journey;
 pub(crate) use replies::Replies;
-pub(crate) use upkeep::{expire_orders, forget_keys, observe};
+pub(crate) use upkeep::{expire_orders, forget_keys, keep_channels_open, observe};
 
 use crate::domain::Order;
 use crate::recent::Recent;

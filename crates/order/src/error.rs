@@ -74,6 +74,23 @@ impl Error {
         matches!(self, Error::Store { source: store::Error::Conflict { .. }, .. })
     }
 
+    /// Whether what was asked for cannot be had, now or later: an answer to whoever asked.
+    pub(crate) fn is_refusal(&self) -> bool {
+        match self {
+            Error::Invalid(_)
+            | Error::OrderUnknown(_)
+            | Error::RestaurantUnknown { .. }
+            | Error::KeyReused
+            | Error::Decided { .. } => true,
+            Error::ReplicaNotBuilt
+            | Error::Overtaken(_)
+            | Error::TooManyWatches
+            | Error::Store { .. }
+            | Error::Corrupt { .. }
+            | Error::Subscribe(_) => false,
+        }
+    }
+
     /// Whether the fault is ours, so that a person should know its causes.
     pub(crate) fn is_fault(&self) -> bool {
         match self {

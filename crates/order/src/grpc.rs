@@ -1,18 +1,16 @@
 //! The contract's `OrderService`, over the use cases.
 
 use crate::Error;
-use crate::app::{Caller, Journey, Orders};
-use crate::domain::{Draft, Order, State};
-use crate::store::{Filter, Key};
+use crate::app::{Caller, Journey, Orders, Taken, Wish};
+use crate::domain::{Order, State};
+use crate::store::Filter;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
-use prost::Message as _;
 use proto::comanda::order::v1 as wire;
 use proto::comanda::order::v1::order_service_server::OrderService;
 use proto::page::Page;
 use proto::time::Instant;
 use proto::{ConsumerId, OrderId, RestaurantId, Violation};
-use sha2::{Digest, Sha256};
 use std::time::Duration;
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Request, Response, Status};
@@ -31,10 +29,8 @@ impl OrderService for Service {
     async fn create_order(&self, request: Request<wire::CreateOrderRequest>) -> Result<Response<wire::Order>, Status> {
         let (metadata, _, mut request) = request.into_parts();
         request.request_id = request_id(&metadata, std::mem::take(&mut request.request_id))?;
-        let caller = Caller { principal: ANONYMOUS.to_owned(), traceparent: text(&metadata, "traceparent") };
-        let key = key(&mut request);
-        let draft = Draft::parse(request, Instant::now());
-        let order = self.0.create(draft, key.as_ref(), &caller).await.map_err(told)?;
+        let wish = Wish::read(request, Instant::now());
+        let (Taken::Now(order) | Taken::Before(order)) = self.0.create(wish, &caller(&metadata)).await.map_err(told)?;
         let Some(wait) = preferred_wait(&metadata) else {
             return Ok(Response::new(order.to_wire()));
         };
@@ -64,9 +60,9 @@ impl OrderService for Service {
     }
 
     async fn cancel_order(&self, request: Request<wire::CancelOrderRequest>) -> Result<Response<wire::Order>, Status> {
-        let traceparent = text(request.metadata(), "traceparent");
+        let caller = caller(request.metadata());
         let order_id = order_id(&request.into_inner().order_id)?;
-        Ok(Response::new(self.0.cancel(order_id, traceparent).await.map_err(told)?.to_wire()))
+        Ok(Response::new(self.0.cancel(order_id, caller).await.map_err(told)?.to_wire()))
     }
 
     type WatchOrderStream = BoxStream<'static, Result<wire::Order, Status>>;
@@ -127,6 +123,10 @@ fn given(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
+fn caller(metadata: &MetadataMap) -> Caller {
+    Caller { principal: ANONYMOUS.to_owned(), traceparent: text(metadata, "traceparent"), asker: None }
+}
+
 /// The request's key, from its field or from the metadata.
 fn request_id(metadata: &MetadataMap, field: String) -> Result<String, Violation> {
     let Some(header) = metadata.get("idempotency-key") else { return Ok(field) };
@@ -139,16 +139,6 @@ fn request_id(metadata: &MetadataMap, field: String) -> Result<String, Violation
         return Err(Violation::new("request_id", "must equal the Idempotency-Key header, or be left out"));
     }
     Ok(header)
-}
-
-/// The key of a request that carries one, with all else of the request hashed, to tell requests apart that carry the same key.
-fn key(request: &mut wire::CreateOrderRequest) -> Option<Key> {
-    given(&request.request_id)?;
-    // Put back afterwards: cheaper than a copy of the whole order without it.
-    let request_id = std::mem::take(&mut request.request_id);
-    let fingerprint = Sha256::digest(request.encode_to_vec()).to_vec();
-    request.request_id.clone_from(&request_id);
-    Some(Key { request_id, fingerprint })
 }
 
 /// N of `Prefer: wait=N` (RFC 7240 4.3), at most 60; a preference that cannot be read is ignored, as section 2 asks for.

@@ -22,7 +22,7 @@ pub use error::Error;
 pub use metrics::Metrics;
 
 use ::store::Store;
-use app::{Orders, Replies};
+use app::{Clients, Orders, Replies};
 use lifecycle::Tasks;
 use messaging::Bus;
 use outbox::{Consumer, Reviving};
@@ -35,6 +35,8 @@ use watches::Watches;
 
 /// The name under which replies are consumed.
 pub const REPLIES_CONSUMER: &str = "order";
+/// The name under which commands of clients outside are consumed.
+pub const COMMANDS_CONSUMER: &str = "order-commands";
 /// The name under which the restaurants' events are consumed.
 pub const REPLICA_CONSUMER: &str = "order-replica";
 
@@ -83,6 +85,14 @@ impl Pricing {
     }
 }
 
+/// Has every restaurant's current state told to the replica again, whether or not the service runs. Meanwhile it goes on with what it has.
+///
+/// # Errors
+/// When the bus cannot be asked now.
+pub async fn rebuild_replica(bus: &Bus) -> Result<(), messaging::Error> {
+    bus.rewind(channel::RESTAURANT_EVENTS, REPLICA_CONSUMER).await
+}
+
 /// Starts the service: its tasks run in `tasks`, its RPCs are served by what is returned.
 ///
 /// # Errors
@@ -92,7 +102,8 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Star
     self::store::migrate(&store).await.map_err(Error::store("migrate"))?;
     let events = bus.subscribe(channel::RESTAURANT_EVENTS, REPLICA_CONSUMER).await.map_err(Error::Subscribe)?;
     let replies = bus.subscribe(channel::ORDER_REPLIES, REPLIES_CONSUMER).await.map_err(Error::Subscribe)?;
-    let replica = Replica::load(store.clone(), events.caught_up()).await?;
+    let commands = bus.subscribe(channel::ORDER_COMMANDS, COMMANDS_CONSUMER).await.map_err(Error::Subscribe)?;
+    let replica = Replica::load(store.clone(), events.caught_up(), metrics.clone()).await?;
     let watches = Watches::new(config.watches_max);
     let orders = Orders {
         store: store.clone(),
@@ -111,6 +122,10 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Star
     let handler = Reviving::new(store.clone(), Replies(orders.clone()));
     let work = outbox::consume(replies, consumer(REPLIES_CONSUMER), handler, drain.clone());
     tasks.spawn("order-replies", work);
+    let work = outbox::consume(commands, consumer(COMMANDS_CONSUMER), Clients(orders.clone()), drain.clone());
+    tasks.spawn("order-commands", work);
+    tasks.spawn("order-inbox", outbox::keep_inbox_small(store.clone(), config.outbox.clone(), drain.clone()));
+    tasks.spawn("order-channels", app::keep_channels_open(bus.clone(), drain.clone()));
     tasks.spawn("order-watch", outbox::watch(store.clone(), bus.clone(), &WATCHED, (), drain.clone()));
     let relay = outbox::relay(store.clone(), bus, config.outbox.clone(), outbox_metrics.clone(), drain.clone());
     tasks.spawn("order-relay", relay);

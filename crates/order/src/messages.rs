@@ -1,4 +1,7 @@
-//! Commands that go out, and replies that come in.
+//! Commands that go out, and replies that come in; below it, what clients outside send and get.
+
+pub(crate) mod clients;
+pub(crate) mod events;
 
 use crate::domain::{Input, Order, Reason};
 use messaging::Message;

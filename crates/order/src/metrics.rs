@@ -24,6 +24,7 @@ pub struct Metrics {
     forgotten: Gauge,
     restaurants: Gauge,
     replica_age: Gauge,
+    replica_gaps: Counter,
 }
 
 impl Metrics {
@@ -40,6 +41,7 @@ impl Metrics {
             forgotten: Gauge::default(),
             restaurants: Gauge::default(),
             replica_age: Gauge::default(),
+            replica_gaps: Counter::default(),
         };
         registry.register("orders_taken", "Orders taken", metrics.taken.clone());
         registry.register("orders_decided", "Orders decided, by their final state", metrics.decided.clone());
@@ -51,6 +53,8 @@ impl Metrics {
         registry.register("restaurants_known", "Restaurants in the replica", metrics.restaurants.clone());
         let age = "Time since the replica last heard of a restaurant";
         registry.register_with_unit("restaurant_replica_age", age, Unit::Seconds, metrics.replica_age.clone());
+        let gaps = "Versions of restaurants that the replica was never told, since a later one came first";
+        registry.register("restaurant_replica_gaps", gaps, metrics.replica_gaps.clone());
         metrics
     }
 
@@ -66,6 +70,10 @@ impl Metrics {
     pub(crate) fn undecided(&self, undecided: i64, forgotten: i64) {
         self.undecided.set(undecided);
         self.forgotten.set(forgotten);
+    }
+
+    pub(crate) fn replica_missed(&self, versions: u64) {
+        self.replica_gaps.inc_by(versions);
     }
 
     pub(crate) fn replica(&self, restaurants: usize, age: Duration) {

@@ -2,8 +2,8 @@
 //!
 //! It is kept in the service's own database, so an order can be priced whatever else is down, and in memory, so that pricing reads nothing.
 
-use crate::Error;
 use crate::domain::{Menu, MenuItem};
+use crate::{Error, Metrics};
 use messaging::Message;
 use outbox::{Handle, Outcome};
 use prost::Message as _;
@@ -27,6 +27,7 @@ pub(crate) struct Replica {
     news: Arc<watch::Sender<u64>>,
     last_heard: Arc<watch::Sender<Instant>>,
     is_built: watch::Receiver<bool>,
+    metrics: Metrics,
 }
 
 #[derive(Debug, Clone)]
@@ -37,7 +38,7 @@ struct Known {
 
 impl Replica {
     /// Loads what is known; `is_built` becomes true when all events that were waiting are taken in.
-    pub(crate) async fn load(store: Store, is_built: watch::Receiver<bool>) -> Result<Self, Error> {
+    pub(crate) async fn load(store: Store, is_built: watch::Receiver<bool>, metrics: Metrics) -> Result<Self, Error> {
         let query = Statement::new("SELECT restaurant_id, version, received_us, document FROM restaurant_replica");
         let rows = store.query(query).await.map_err(Error::store("load the restaurants"))?;
         let mut known = HashMap::new();
@@ -53,6 +54,7 @@ impl Replica {
             news: Arc::new(watch::Sender::new(0)),
             last_heard: Arc::new(watch::Sender::new(last_heard)),
             is_built,
+            metrics,
         })
     }
 
@@ -106,23 +108,34 @@ impl Replica {
         let sql =
             "INSERT INTO restaurant_replica (restaurant_id, version, received_us, document) VALUES (?1, ?2, ?3, ?4)
             ON CONFLICT (restaurant_id) DO UPDATE SET version = excluded.version, received_us = excluded.received_us,
-            document = excluded.document WHERE restaurant_replica.version < excluded.version";
+            document = excluded.document WHERE restaurant_replica.version <= excluded.version";
         let document = event.restaurant.unwrap_or_default().encode_to_vec();
         change.push(Statement::new(sql).bind(id.to_string()).bind(event.version).bind(received.0).bind(document));
         self.store.commit(change).await.map_err(Error::store("take in a restaurant"))?;
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.get(&id).is_none_or(|current| current.version < event.version) {
-            known.insert(id, Known { version: event.version, menu: Arc::new(menu) });
-        }
-        drop(known);
+        self.metrics.replica_missed(self.learn(id, event.version, menu));
         self.last_heard.send_replace(received);
         self.news.send_modify(|count| *count += 1);
         Ok(Outcome::Done)
     }
+
+    /// Takes in what is not stale. Returns how many versions were skipped, which does no harm: an event carries the whole restaurant. What
+    /// comes again replaces what is there, so that a replica is built anew by hearing everything again.
+    fn learn(&self, id: RestaurantId, version: i64, menu: Menu) -> u64 {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let current = known.get(&id).map(|current| current.version);
+        if current.is_none_or(|current| current <= version) {
+            known.insert(id, Known { version, menu: Arc::new(menu) });
+        }
+        skipped(current, version)
+    }
+}
+
+/// How many versions lie between what was known and what is heard now. Who knew nothing has missed nothing.
+fn skipped(known: Option<i64>, heard: i64) -> u64 {
+    known.map_or(0, |known| u64::try_from(heard.saturating_sub(known).saturating_sub(1)).unwrap_or(0))
 }
 
 impl Handle for Replica {
-    /// What is stale or repeated changes nothing; a version that was skipped does no harm, since an event carries the whole restaurant.
     async fn handle(&self, message: &Message) -> Outcome {
         if message.kind != channel::kind::<RestaurantRevised>() {
             return Outcome::Poison { why: format!("{} is no event about a restaurant", message.kind) };
@@ -161,4 +174,18 @@ fn parse(restaurant: &Restaurant) -> Option<(RestaurantId, Menu)> {
         items.insert(item.menu_item_id, MenuItem { name: item.name, price });
     }
     Some((id, Menu { version: menu.version, currency, items }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_that_were_never_heard_of_are_counted() {
+        assert_eq!(skipped(None, 7), 0);
+        assert_eq!(skipped(Some(6), 7), 0);
+        assert_eq!(skipped(Some(3), 7), 3);
+        assert_eq!(skipped(Some(7), 7), 0);
+        assert_eq!(skipped(Some(9), 7), 0);
+    }
 }

@@ -1,7 +1,8 @@
 //! Orders as rows.
 
 use crate::Error;
-use crate::domain::{Order, Placed, Reason, State};
+use crate::domain::{Client, Order, Placed, Reason, ReplyAddress, State};
+use messaging::MessageId;
 use prost::Message as _;
 use proto::OrderId;
 use proto::comanda::order::v1 as wire;
@@ -10,12 +11,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use store::{Change, Migration, Row, Statement, Store};
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "orders",
-    sqlite: include_str!("migrations/0001_orders.sql"),
-    postgres: Some(include_str!("migrations/0001_orders.postgres.sql")),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "orders",
+        sqlite: include_str!("migrations/0001_orders.sql"),
+        postgres: Some(include_str!("migrations/0001_orders.postgres.sql")),
+    },
+    Migration {
+        version: 2,
+        name: "clients over channels",
+        sqlite: include_str!("migrations/0002_clients.sql"),
+        postgres: Some(include_str!("migrations/0002_clients.postgres.sql")),
+    },
+];
 
 /// The last number of an undecided state; the SQL of this module relies on it.
 const UNDECIDED_MAX: i64 = wire::order::State::Validated as i64;
@@ -66,8 +75,10 @@ pub(crate) async fn migrate(store: &Store) -> Result<(), store::Error> {
 /// Adds a new order to a change.
 pub(crate) fn insert(change: &mut Change, order: &Order) {
     let sql = "INSERT INTO orders
-        (order_id, state, version, consumer_id, restaurant_id, update_us, validate_by_us, placed)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        (order_id, state, version, consumer_id, restaurant_id, update_us, validate_by_us, placed,
+         reply_address, correlation_id, command_id)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    let client = order.client.as_deref();
     change.push(
         Statement::new(sql)
             .bind(order.id.to_string())
@@ -77,7 +88,10 @@ pub(crate) fn insert(change: &mut Change, order: &Order) {
             .bind(order.placed.0.restaurant_id.as_str())
             .bind(order.updated.0)
             .bind(order.placed.validate_by().map(|instant| instant.0))
-            .bind(order.placed.0.encode_to_vec()),
+            .bind(order.placed.0.encode_to_vec())
+            .bind(client.map(|client| client.reply_address.as_str()))
+            .bind(client.map(|client| client.correlation_id.as_str()))
+            .bind(client.map(|client| client.command_id.to_bytes())),
     );
     write_down(change, order, "CreateOrder");
 }
@@ -144,7 +158,8 @@ pub(crate) fn drop_old_keys(change: &mut Change, before: Instant) {
 }
 
 fn select_one(order_id: OrderId) -> Statement {
-    let sql = "SELECT order_id, state, version, update_us, placed, rejection FROM orders WHERE order_id = ?1";
+    let sql = "SELECT order_id, state, version, update_us, placed, rejection, reply_address, correlation_id, command_id
+        FROM orders WHERE order_id = ?1";
     Statement::new(sql).bind(order_id.to_string())
 }
 
@@ -155,7 +170,7 @@ fn select_history(order_id: OrderId, after_version: i64) -> Statement {
 
 pub(crate) async fn find(store: &Store, order_id: OrderId) -> Result<Order, Error> {
     let mut rows = store.query(select_one(order_id)).await.map_err(Error::store("load an order"))?;
-    rows.pop().map_or(Err(Error::OrderUnknown(order_id)), read_order)
+    rows.pop().map_or(Err(Error::OrderUnknown(order_id)), read_one)
 }
 
 /// An order and what happened to it after a version, as of one moment.
@@ -167,7 +182,7 @@ pub(crate) async fn find_with_history(
     let queries = vec![select_one(order_id), select_history(order_id, after)];
     let mut results = store.snapshot(queries).await.map_err(Error::store("load an order"))?;
     let steps: Result<Vec<Step>, Error> = results.pop().unwrap_or_default().into_iter().map(read_step).collect();
-    let order = results.pop().unwrap_or_default().pop().map_or(Err(Error::OrderUnknown(order_id)), read_order)?;
+    let order = results.pop().unwrap_or_default().pop().map_or(Err(Error::OrderUnknown(order_id)), read_one)?;
     Ok((order, steps?))
 }
 
@@ -279,6 +294,27 @@ pub(crate) async fn read_all(
     Ok((orders?, histories, obligations))
 }
 
+/// Reads what [`select_one`] selects.
+fn read_one(mut row: Row) -> Result<Order, Error> {
+    let client = read_client(&mut row)?;
+    Ok(Order { client, ..read_order(row)? })
+}
+
+fn read_client(row: &mut Row) -> Result<Option<Arc<Client>>, Error> {
+    let doing = "read an order's client";
+    let reply_address: Option<String> = row.take(6).map_err(Error::store(doing))?;
+    let Some(reply_address) = reply_address else { return Ok(None) };
+    let correlation_id: String = row.take(7).map_err(Error::store(doing))?;
+    let command_id: Vec<u8> = row.take(8).map_err(Error::store(doing))?;
+    let corrupt = || Error::Corrupt { order_id: format!("an order of {reply_address}") };
+    Ok(Some(Arc::new(Client {
+        reply_address: ReplyAddress::parse(&reply_address).map_err(|_malformed| corrupt())?,
+        correlation_id,
+        command_id: MessageId::from_slice(&command_id).ok_or_else(corrupt)?,
+    })))
+}
+
+/// Reads an order without its client.
 fn read_order(mut row: Row) -> Result<Order, Error> {
     let doing = "read an order";
     let text: String = row.take(0).map_err(Error::store(doing))?;
@@ -291,6 +327,7 @@ fn read_order(mut row: Row) -> Result<Order, Error> {
         updated: Instant(row.take(3).map_err(Error::store(doing))?),
         reasons: decode(rejection.as_deref()).ok_or_else(|| corrupt(&text))?,
         placed: Placed(Arc::new(wire::Order::decode(placed.as_slice()).map_err(|_undecodable| corrupt(&text))?)),
+        client: None,
         id: parse_id(text)?,
     })
 }

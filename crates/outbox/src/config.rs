@@ -3,6 +3,7 @@
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::time::Duration;
+use store::Dialect;
 
 /// Who moves messages from the outbox to the bus.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,9 +12,32 @@ pub enum Publisher {
     /// This process reads the outbox, woken by its own commits and now and then by itself.
     #[default]
     Polling,
+    /// This process reads the log of the server, and polls when it cannot. PostgreSQL only.
+    Tailing,
     /// Another process does, in the role `relay`.
     None,
 }
+
+impl Publisher {
+    /// What an outbox that was switched to it notes; empty: nothing.
+    pub(crate) fn as_switch(self) -> &'static str {
+        match self {
+            Publisher::Polling => "polling",
+            Publisher::Tailing => "tailing",
+            Publisher::None => "",
+        }
+    }
+
+    /// What an outbox was switched to.
+    pub(crate) fn switched_to(switch: &str) -> Option<Self> {
+        [Publisher::Polling, Publisher::Tailing].into_iter().find(|publisher| publisher.as_switch() == switch)
+    }
+}
+
+/// A publisher that the database does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("publisher \"tailing\" needs PostgreSQL: SQLite has no log that can be tailed; use \"polling\"")]
+pub struct NoLog;
 
 /// Times are in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +49,13 @@ pub struct Config {
     /// and while they keep coming it looks within milliseconds.
     #[serde(deserialize_with = "positive")]
     pub poll_ms: u64,
+    /// Bytes of its log that the server may keep for a relay that tails and does not keep up; beyond, the relay polls and they are dropped.
+    /// 1,073,741,824 (1 GiB): some minutes of a busy database with the broker down, and little beside any disk that carries one.
+    #[serde(deserialize_with = "positive")]
+    pub log_retained_bytes_max: u64,
+    /// How long a relay polls that had to fall back before it tails again. 60,000: what makes it fall back is mended by hand, or passes with
+    /// an outage.
+    pub tail_again_ms: u64,
     /// When a command is sent again for the first time. 5,000: many times what a healthy service takes to reply.
     #[serde(deserialize_with = "positive")]
     pub resend_first_ms: u64,
@@ -46,6 +77,8 @@ impl Default for Config {
         Config {
             publisher: Publisher::Polling,
             poll_ms: 1_000,
+            log_retained_bytes_max: 1 << 30,
+            tail_again_ms: 60_000,
             resend_first_ms: 5_000,
             resend_max_ms: 3_600_000,
             resend_per_second: 1_000,
@@ -56,6 +89,17 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Looks whether a database can be published from as configured.
+    ///
+    /// # Errors
+    /// When it has no log that could be tailed.
+    pub fn fits(&self, dialect: Dialect) -> Result<(), NoLog> {
+        match (self.publisher, dialect) {
+            (Publisher::Tailing, Dialect::Sqlite) => Err(NoLog),
+            (Publisher::Tailing, Dialect::Postgres) | (Publisher::Polling | Publisher::None, _) => Ok(()),
+        }
+    }
+
     /// The pause before the attempt after `attempt`, which counts from 1. `noise` spreads it by a fifth in both directions, so that
     /// what failed together does not come again together.
     #[must_use]
@@ -99,7 +143,7 @@ mod tests {
 
     #[test]
     fn zero_is_refused_where_it_would_stop_the_work() {
-        for key in ["poll_ms", "resend_first_ms", "resend_per_second", "handled_at_once"] {
+        for key in ["poll_ms", "log_retained_bytes_max", "resend_first_ms", "resend_per_second", "handled_at_once"] {
             let error = serde_json::from_str::<Config>(&format!(r#"{{"{key}": 0}}"#)).unwrap_err();
 
             assert!(error.to_string().contains("must be at least 1"), "{error}");
@@ -111,6 +155,23 @@ mod tests {
         let config: Config = serde_json::from_str(r#"{"publisher": "none"}"#).unwrap();
 
         assert_eq!(config, Config { publisher: Publisher::None, ..Config::default() });
+    }
+
+    #[test]
+    fn only_postgresql_has_a_log_to_tail() {
+        let config = Config { publisher: Publisher::Tailing, ..Config::default() };
+
+        assert_eq!(config.fits(Dialect::Sqlite), Err(NoLog));
+        assert_eq!(config.fits(Dialect::Postgres), Ok(()));
+        assert_eq!(Config::default().fits(Dialect::Sqlite), Ok(()));
+    }
+
+    #[test]
+    fn what_is_switched_to_is_read_back() {
+        for publisher in [Publisher::Polling, Publisher::Tailing] {
+            assert_eq!(Publisher::switched_to(publisher.as_switch()), Some(publisher));
+        }
+        assert_eq!(Publisher::switched_to(Publisher::None.as_switch()), None);
     }
 
     #[test]

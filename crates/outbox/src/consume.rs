@@ -1,6 +1,6 @@
 //! Hands messages to a handler: one after the other within a key, many keys at once.
 
-use crate::parking::{Behind, Parking};
+use crate::parking::{Behind, Parking, storable};
 use crate::{Config, Metrics, Outcome, redrive};
 use futures_util::StreamExt;
 use futures_util::stream::{FuturesUnordered, unfold};
@@ -158,7 +158,7 @@ impl<H: Handle> Worker<H> {
 
     /// Works on one delivery until it is dealt with or parked, or the drain is requested.
     async fn work(&self, delivery: Delivery) -> Ended {
-        let message = delivery.message().clone();
+        let message = storable(delivery.message());
         let is_dealt_with = match self.park_behind(&message).await {
             Some(true) => true,
             Some(false) => match self.settle(&message).await {

@@ -1,5 +1,6 @@
 //! What an operator can ask of an outbox, and tell it; any process can that opens the database.
 
+use crate::config::{Config, Publisher};
 use crate::journal::LANE;
 use crate::rows;
 use crate::waiting::{Waiting, waiting};
@@ -28,6 +29,24 @@ async fn set_paused(store: &Store, paused: i64) -> Result<(), Error> {
     let sql = "UPDATE outbox_cursor SET paused = ?2 WHERE lane = ?1";
     change.push(Statement::new(sql).bind(LANE).bind(paused));
     change.wake();
+    store.commit(change).await.map(|_| ())
+}
+
+/// Makes the relay publish another way, whichever process it runs in, within a second and until it is switched again. With
+/// [`Publisher::None`] it publishes as its configuration says.
+///
+/// # Errors
+/// When the store cannot be written, or has no log that could be tailed.
+pub async fn switch(store: &Store, publisher: Publisher) -> Result<(), Error> {
+    if store.dialect() == Dialect::Sqlite {
+        let config = Config { publisher, ..Config::default() };
+        return config
+            .fits(Dialect::Sqlite)
+            .map_err(|no_log| Error::Setting { setting: "publisher", problem: no_log.to_string() });
+    }
+    let mut change = Change::new();
+    let sql = "UPDATE outbox_cursor SET publisher = ?2 WHERE lane = ?1";
+    change.push(Statement::new(sql).bind(LANE).bind(publisher.as_switch()));
     store.commit(change).await.map(|_| ())
 }
 
@@ -67,6 +86,10 @@ pub struct Status {
     pub epoch: i64,
     /// Whether somebody has paused it.
     pub is_paused: bool,
+    /// What somebody has switched it to; otherwise it does as its configuration says.
+    pub switched_to: Option<Publisher>,
+    /// Whether the log is being read.
+    pub is_tailed: bool,
     /// The last position that was published.
     pub position: i64,
     /// The tables that messages rotate through; none with SQLite, which deletes them.
@@ -117,11 +140,13 @@ pub struct OpenTransaction {
 /// When the store cannot be read.
 pub async fn status(store: &Store) -> Result<Status, Error> {
     let cursor = Statement::new(
-        "SELECT epoch, position, paused, owner, taken_us, until_us, CAST(unixepoch('subsec') * 1000000 AS INTEGER)
+        "SELECT epoch, position, paused, owner, taken_us, until_us, CAST(unixepoch('subsec') * 1000000 AS INTEGER), '', 0
          FROM outbox_cursor WHERE lane = ?1",
     )
     .on_postgres(
-        "SELECT epoch, position, paused, owner, taken_us, until_us, outbox_now_us() FROM outbox_cursor WHERE lane = ?1",
+        "SELECT epoch, position, paused, owner, taken_us, until_us, outbox_now_us(), publisher,
+            CAST(EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = outbox_tail_slot() AND active) AS INT)
+         FROM outbox_cursor WHERE lane = ?1",
     );
     let mut rows = store.query(cursor.bind(LANE)).await?;
     let row = rows.first_mut().ok_or(Error::Conflict { what: "the lane has a cursor" })?;
@@ -135,6 +160,8 @@ pub async fn status(store: &Store) -> Result<Status, Error> {
         holder: holder(row)?,
         epoch,
         is_paused: paused != 0,
+        switched_to: Publisher::switched_to(&row.take::<String>(7)?),
+        is_tailed: row.take::<i64>(8)? != 0,
         position,
         slots,
         oldest_transaction,

@@ -54,17 +54,6 @@ impl<R: Respond> Inbox<R> {
         Inbox { store, responder }
     }
 
-    async fn known_reply(&self, command: &Message) -> Result<Option<Message>, Error> {
-        let query = Statement::new(
-            "SELECT reply_channel, reply_kind, reply_key, reply_effect_id, reply_payload FROM inbox WHERE effect_id = ?1",
-        );
-        let mut rows = self.store.query(query.bind(command.effect_id.as_str())).await?;
-        let Some(row) = rows.first_mut() else { return Ok(None) };
-        let (channel, kind): (String, String) = (row.take(0)?, row.take(1)?);
-        let reply = Message::new(&channel, &kind, row.take(2)?, row.take(3)?, row.take(4)?);
-        Ok(Some(reply.caused_by(command)))
-    }
-
     async fn repeat(&self, reply: &Message) -> Result<(), Error> {
         let mut change = Change::new();
         crate::append(&mut change, reply);
@@ -73,27 +62,24 @@ impl<R: Respond> Inbox<R> {
 
     async fn respond_once(&self, command: &Message) -> Result<Outcome, Error> {
         for _ in 0..OVERTAKEN_MAX {
-            let Response { mut reply, mut change } = match self.responder.respond(command).await {
+            let Response { reply, mut change } = match self.responder.respond(command).await {
                 Ok(response) => response,
                 Err(outcome @ Outcome::Poison { .. }) => {
                     // What it has already done may be what makes it impossible now.
-                    let Some(reply) = self.known_reply(command).await? else { return Ok(outcome) };
+                    let Some(reply) = answered(&self.store, command).await? else { return Ok(outcome) };
                     self.repeat(&reply).await?;
                     return Ok(Outcome::Done);
                 }
                 Err(outcome) => return Ok(outcome),
             };
-            reply = reply.caused_by(command);
-            reply.effect_id = format!("{}{REPLY}", command.effect_id);
-            remember(&mut change, command, &reply);
-            crate::append(&mut change, &reply);
+            answer(&mut change, command, reply);
             match self.store.commit(change).await {
                 Ok(_) => return Ok(Outcome::Done),
                 Err(Error::Conflict { .. }) => {}
                 // Also when the outcome of the commit is not known: the command comes again, and the row in the inbox decides.
                 Err(error) => return Err(error),
             }
-            if let Some(reply) = self.known_reply(command).await? {
+            if let Some(reply) = answered(&self.store, command).await? {
                 self.repeat(&reply).await?;
                 return Ok(Outcome::Done);
             }
@@ -112,6 +98,32 @@ impl<R: Respond> Handle for Inbox<R> {
             Err(error) => Outcome::of_failure(&error),
         }
     }
+}
+
+/// Adds to a change that a command is handled, and its reply, whose `effect_id` and cause are filled in. The change is refused with a
+/// conflict when the command was handled before.
+///
+/// For a service that commits by itself; everybody else has an [`Inbox`] that does it.
+pub fn answer(change: &mut Change, command: &Message, reply: Message) {
+    let mut reply = reply.caused_by(command);
+    reply.effect_id = format!("{}{REPLY}", command.effect_id);
+    remember(change, command, &reply);
+    crate::append(change, &reply);
+}
+
+/// What a command that was handled before was answered with, to be sent again; `None` when it is new, or was handled too long ago.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn answered(store: &Store, command: &Message) -> Result<Option<Message>, Error> {
+    let query = Statement::new(
+        "SELECT reply_channel, reply_kind, reply_key, reply_effect_id, reply_payload FROM inbox WHERE effect_id = ?1",
+    );
+    let mut rows = store.query(query.bind(command.effect_id.as_str())).await?;
+    let Some(row) = rows.first_mut() else { return Ok(None) };
+    let (channel, kind): (String, String) = (row.take(0)?, row.take(1)?);
+    let reply = Message::new(&channel, &kind, row.take(2)?, row.take(3)?, row.take(4)?);
+    Ok(Some(reply.caused_by(command)))
 }
 
 fn remember(change: &mut Change, command: &Message, reply: &Message) {

@@ -5,9 +5,11 @@
 
 use crate::journal::{self, Cursor, LANE, Mark, Page};
 use crate::rows;
+use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 use store::{Change, Statement, Store};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::{info, warn};
 
 /// How long a lease is good without being renewed. Together with the pause between two tries to take it, a dead relay is replaced within 3 s.
@@ -104,6 +106,11 @@ impl Lease {
         }
     }
 
+    /// Notes that messages were published of which the cursor does not tell yet.
+    pub(crate) fn saw_messages(&mut self) {
+        self.last_message_at = Instant::now();
+    }
+
     /// Notes that there was nothing to publish.
     pub(crate) fn saw_nothing(&mut self, page: &Page) {
         self.cursor = self.cursor.after(page);
@@ -135,7 +142,7 @@ impl Lease {
             match timeout(RENEWED_EVERY / 2, self.store.commit(change)).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => {
-                    warn!(error = &error as &dyn std::error::Error, "published rows could not be dropped")
+                    warn!(error = &error as &dyn std::error::Error, "published rows could not be dropped");
                 }
                 Err(_elapsed) => warn!("published rows could not be dropped in time"),
             }
@@ -169,6 +176,31 @@ impl Lease {
         self.written = self.cursor.clone();
         (self.moved_at, self.unwritten_rows) = (None, 0);
         Ok(())
+    }
+}
+
+/// Does some work and keeps the lane meanwhile; the work is dropped when the lane is lost.
+pub(crate) async fn keeping<T>(lease: &mut Lease, work: impl Future<Output = T>) -> Result<T, Error> {
+    let mut work = pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            () = sleep_until(lease.due_at()) => {}
+            done = &mut work => return Ok(done),
+        }
+        let mut done = None;
+        {
+            let mut keep = pin!(lease.keep());
+            loop {
+                tokio::select! {
+                    kept = &mut keep => break kept?,
+                    result = &mut work, if done.is_none() => done = Some(result),
+                }
+            }
+        }
+        if let Some(done) = done {
+            return Ok(done);
+        }
     }
 }
 

@@ -25,6 +25,11 @@ struct ByChannel {
     channel: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByReason {
+    reason: &'static str,
+}
+
 /// Counters and gauges of one service's outbox. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Metrics {
@@ -39,6 +44,9 @@ pub struct Metrics {
     oldest: Family<ByChannel, Gauge>,
     holds: Gauge,
     epoch: Gauge,
+    tails: Gauge,
+    fallbacks: Family<ByReason, Counter>,
+    log_cuts: Counter,
     publish_failed: Counter,
     obligations: Gauge,
     overdue: Gauge,
@@ -75,6 +83,21 @@ impl Metrics {
             metrics.epoch.clone(),
         );
         registry.register(
+            "outbox_tailing",
+            "1 while the relay of this process publishes from the log",
+            metrics.tails.clone(),
+        );
+        registry.register(
+            "outbox_tailing_fallbacks",
+            "Times that a relay had to poll although it should tail the log",
+            metrics.fallbacks.clone(),
+        );
+        registry.register(
+            "outbox_log_cuts",
+            "Times that the line to the log broke and was to be opened again",
+            metrics.log_cuts.clone(),
+        );
+        registry.register(
             "outbox_publish_failed",
             "Publishes that the bus refused in part or whole",
             metrics.publish_failed.clone(),
@@ -97,6 +120,36 @@ impl Metrics {
         if let Some(epoch) = epoch {
             self.epoch.set(epoch);
         }
+    }
+
+    /// Whether the relay of this process publishes from the log now.
+    #[must_use]
+    pub fn is_tailing(&self) -> bool {
+        self.tails.get() != 0
+    }
+
+    /// How often the relay had to fall back to polling for this reason.
+    #[must_use]
+    pub fn fallbacks(&self, reason: &'static str) -> u64 {
+        self.fallbacks.get_or_create(&ByReason { reason }).get()
+    }
+
+    /// How often the line to the log broke and was to be opened again.
+    #[must_use]
+    pub fn log_cuts(&self) -> u64 {
+        self.log_cuts.get()
+    }
+
+    pub(crate) fn log_was_cut(&self) {
+        self.log_cuts.inc();
+    }
+
+    pub(crate) fn tails(&self, tails: bool) {
+        self.tails.set(tails.into());
+    }
+
+    pub(crate) fn fell_back(&self, reason: &'static str) {
+        self.fallbacks.get_or_create(&ByReason { reason }).inc();
     }
 
     /// How often the bus refused what the relay published, in part or whole.

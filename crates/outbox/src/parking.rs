@@ -14,7 +14,7 @@ use crate::clock::clocked;
 use crate::rows;
 use messaging::Message;
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use store::{Change, Error, Migration, Statement, Store};
 use tokio::time::Instant;
@@ -37,6 +37,9 @@ const LOOK_BACK: Duration = Duration::from_secs(15);
 const LOOKED_WITHIN: Duration = Duration::from_secs(5);
 /// How often all keys are read, to forget those that others have set free.
 const READ_ALL_EVERY: Duration = Duration::from_secs(60);
+/// Bytes of a key, an effect id and the like that are kept. PostgreSQL indexes 2,704 bytes at most, and the index of what is parked has a
+/// key and an effect id beside each other.
+const TEXT_BYTES_MAX: usize = 512;
 /// Characters of a reason that are kept: a chain of causes has some hundred.
 const WHY_MAX: usize = 1_000;
 
@@ -209,6 +212,24 @@ pub(crate) fn legible(why: &str) -> String {
     why.chars().take(WHY_MAX).map(|character| if character == '\0' { '\u{fffd}' } else { character }).collect()
 }
 
+/// A message as both databases take it, before anybody handles it. Those of our own services are; what somebody outside wrote may be
+/// anything, and a message that can neither be handled nor parked would be tried for ever.
+pub(crate) fn storable(message: &Arc<Message>) -> Arc<Message> {
+    let is_storable = |text: &str| text.len() <= TEXT_BYTES_MAX && !text.contains('\0');
+    let texts = [&message.key, &message.effect_id, &message.kind].into_iter().chain(&message.traceparent);
+    if texts.map(String::as_str).all(is_storable) {
+        return message.clone();
+    }
+    let cut = |text: &String| text[..text.floor_char_boundary(TEXT_BYTES_MAX)].replace('\0', "");
+    Arc::new(Message {
+        key: cut(&message.key),
+        effect_id: cut(&message.effect_id),
+        kind: cut(&message.kind),
+        traceparent: message.traceparent.as_ref().map(cut),
+        ..Message::clone(message)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,5 +238,16 @@ mod tests {
     fn a_reason_is_bounded_and_has_no_nul() {
         assert_eq!(legible("a\0b"), "a\u{fffd}b");
         assert_eq!(legible(&"x".repeat(5_000)).len(), WHY_MAX);
+    }
+
+    #[test]
+    fn a_message_from_outside_becomes_one_that_a_database_takes() {
+        let message =
+            |key: &str, effect_id: String| Arc::new(Message::new("c", "T", key.to_owned(), effect_id, vec![0]));
+        let (good, bad) = (message("k", "e".repeat(512)), message("a\0b", "é".repeat(10_000)));
+
+        assert_eq!(storable(&good), good);
+        assert_eq!((storable(&bad).key.as_str(), storable(&bad).effect_id.len()), ("ab", 512));
+        assert_eq!((storable(&bad).id, &storable(&bad).payload), (bad.id, &bad.payload));
     }
 }

@@ -3,23 +3,25 @@
 //! One relay at a time holds the lane. It publishes page by page in the order of the journal and goes on only when the bus has all of a
 //! page, so the order of a key survives every retry. While a page is published the next one of the same batch is read. Where it stands
 //! is written lazily: what was published since the last write is published again after a crash.
+//!
+//! With PostgreSQL it may tail the log instead, see [`crate::tailing`]; it polls until that is ready, and whenever it is not.
 
 use crate::config::Publisher;
 use crate::journal::{self, Page, Read};
-use crate::lease::{self, Error, Lease};
+use crate::lease::{self, Error, Lease, keeping};
+use crate::tailing::Tailing;
 use crate::{Config, Metrics};
 use lifecycle::Drain;
 use messaging::Bus;
-use std::future::Future;
-use std::pin::pin;
+use std::future::pending;
 use std::time::Duration;
 use store::{Dialect, Store};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// The pause after a failure, doubled up to the limit.
-const BACKOFF: std::ops::RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(2);
+pub(crate) const BACKOFF: std::ops::RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(2);
 /// The first pause after something was found, doubled up to `poll_ms`. With 2 ms a stream of 100 messages per second is met without
 /// waiting, and a quiet outbox costs ten queries until it is left alone.
 const POLL_FIRST: Duration = Duration::from_millis(2);
@@ -35,6 +37,9 @@ pub async fn relay(store: Store, bus: Bus, config: Config, metrics: Metrics, dra
     if config.publisher == Publisher::None {
         drain.requested().await;
         return;
+    }
+    if let Err(error) = config.fits(store.dialect()) {
+        error!(error = &error as &dyn std::error::Error, "relay polls");
     }
     let owner = lease::owner();
     let relay = Relay { store, bus, config, metrics, drain };
@@ -56,12 +61,13 @@ pub async fn relay(store: Store, bus: Bus, config: Config, metrics: Metrics, dra
     }
 }
 
-struct Relay {
-    store: Store,
-    bus: Bus,
-    config: Config,
-    metrics: Metrics,
-    drain: Drain,
+/// What a relay works with.
+pub(crate) struct Relay {
+    pub(crate) store: Store,
+    pub(crate) bus: Bus,
+    pub(crate) config: Config,
+    pub(crate) metrics: Metrics,
+    pub(crate) drain: Drain,
 }
 
 impl Relay {
@@ -94,10 +100,29 @@ impl Relay {
     }
 
     async fn hold(&self, lease: &mut Lease) -> Result<(), Error> {
+        let mut tailing = Tailing::new(self, lease.epoch());
+        let result = self.publish_all(lease, &mut tailing).await;
+        if self.drain.is_requested()
+            && !matches!(result, Err(Error::Lost))
+            && let Some(tailing) = &mut tailing
+        {
+            keeping(lease, tailing.close()).await?;
+        }
+        result
+    }
+
+    /// Publishes page by page, and from the log whenever that is wanted and ready.
+    async fn publish_all(&self, lease: &mut Lease, tailing: &mut Option<Tailing<'_>>) -> Result<(), Error> {
         let mut woken = self.store.woken();
         let mut pause = self.first_pause();
         let mut ahead = None;
         loop {
+            if let Some(tailing) = tailing
+                && let Some(ready) = tailing.step(lease.cursor())
+            {
+                tailing.tail(lease, ready).await?;
+                pause = self.first_pause();
+            }
             woken.mark_unchanged();
             let read = match ahead.take() {
                 Some(read) => read,
@@ -112,16 +137,22 @@ impl Relay {
                 Read::Page(_) | Read::Paused if self.drain.is_requested() => return Ok(()),
                 Read::Page(page) => {
                     lease.saw_nothing(&page);
-                    self.wait(lease, &mut woken, pause).await?;
+                    self.wait(lease, &mut woken, tailing, pause).await?;
                     pause = (pause * 2).min(self.poll());
                 }
-                Read::Paused => self.wait(lease, &mut woken, PAUSED_POLL).await?,
+                Read::Paused => self.wait(lease, &mut woken, tailing, PAUSED_POLL).await?,
             }
         }
     }
 
     /// Waits until there may be something to read, and keeps the lane meanwhile.
-    async fn wait(&self, lease: &mut Lease, woken: &mut watch::Receiver<u64>, pause: Duration) -> Result<(), Error> {
+    async fn wait(
+        &self,
+        lease: &mut Lease,
+        woken: &mut watch::Receiver<u64>,
+        tailing: &mut Option<Tailing<'_>>,
+        pause: Duration,
+    ) -> Result<(), Error> {
         let until = Instant::now() + pause;
         loop {
             tokio::select! {
@@ -129,6 +160,7 @@ impl Relay {
                 () = sleep_until(lease.due_at()) => lease.keep().await?,
                 changed = woken.changed() => return changed.map_err(|_closed| Error::Store(store::Error::Closed)),
                 () = self.drain.requested() => return Ok(()),
+                () = stirs(tailing) => return Ok(()),
                 () = sleep_until(until) => return Ok(()),
             }
         }
@@ -198,33 +230,15 @@ impl Relay {
     }
 }
 
-/// Does some work and keeps the lane meanwhile; the work is dropped when the lane is lost.
-async fn keeping<T>(lease: &mut Lease, work: impl Future<Output = T>) -> Result<T, Error> {
-    let mut work = pin!(work);
-    loop {
-        tokio::select! {
-            biased;
-            () = sleep_until(lease.due_at()) => {}
-            done = &mut work => return Ok(done),
-        }
-        let mut done = None;
-        {
-            let mut keep = pin!(lease.keep());
-            loop {
-                tokio::select! {
-                    kept = &mut keep => break kept?,
-                    result = &mut work, if done.is_none() => done = Some(result),
-                }
-            }
-        }
-        if let Some(done) = done {
-            return Ok(done);
-        }
+async fn stirs(tailing: &mut Option<Tailing<'_>>) {
+    match tailing {
+        Some(tailing) => tailing.stirs().await,
+        None => pending().await,
     }
 }
 
 /// How many of the first messages the bus has.
-fn acknowledged(error: &messaging::Error) -> usize {
+pub(crate) fn acknowledged(error: &messaging::Error) -> usize {
     match error {
         messaging::Error::Publish { acknowledged, .. } => *acknowledged,
         _ => 0,

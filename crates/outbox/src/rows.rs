@@ -3,7 +3,11 @@
 use messaging::{Message, MessageId};
 use store::{Error, Row, Statement};
 
-/// Binds the columns `message_id, effect_id, channel, key, kind, causation_id, traceparent, created_us, payload`, in this order.
+/// The columns of a message, in the order in which they are bound and read.
+pub(crate) const COLUMNS: [&str; 9] =
+    ["message_id", "effect_id", "channel", "key", "kind", "causation_id", "traceparent", "created_us", "payload"];
+
+/// Binds [`COLUMNS`].
 pub(crate) fn bind(statement: Statement, message: &Message) -> Statement {
     statement
         .bind(message.id.to_bytes())

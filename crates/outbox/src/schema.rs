@@ -15,6 +15,18 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("migrations/002_sqlite.sql"),
         postgres: Some(include_str!("migrations/002_postgres.sql")),
     },
+    Migration {
+        version: 3,
+        name: "positions from 0",
+        sqlite: include_str!("migrations/003_sqlite.sql"),
+        postgres: Some(include_str!("migrations/003_postgres.sql")),
+    },
+    Migration {
+        version: 4,
+        name: "tailing",
+        sqlite: include_str!("migrations/004_sqlite.sql"),
+        postgres: Some(include_str!("migrations/004_postgres.sql")),
+    },
 ];
 
 /// Brings the tables of this crate up to date.

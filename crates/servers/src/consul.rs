@@ -1,8 +1,8 @@
 //! One Consul agent that is its own server.
 
-use crate::find::Program;
 use crate::server::Server;
 use crate::{free, probe};
+use programs::Program;
 use std::net::SocketAddr;
 use std::process::Command;
 use tempfile::TempDir;

@@ -4,7 +4,6 @@
 //! waits for the end of whoever started it, however that end comes, then kills the server and removes its folder.
 
 mod consul;
-mod find;
 mod free;
 mod guardian;
 mod nats;
@@ -14,7 +13,7 @@ mod proxy;
 mod server;
 
 pub use consul::Consul;
-pub use find::{Program, are_there};
 pub use nats::Nats;
 pub use postgres::{Postgres, Session};
+pub use programs::{Program, are_there};
 pub use proxy::Proxy;

@@ -1,8 +1,8 @@
 //! NATS with JetStream: one server, or a cluster.
 
-use crate::find::Program;
 use crate::server::Server;
 use crate::{free, probe};
+use programs::Program;
 use rustix::process::Signal;
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -59,6 +59,13 @@ impl Nats {
     /// Starts a cluster, and waits until it has a leader.
     pub async fn cluster(size: usize) -> Self {
         Nats::launch(size, "").await
+    }
+
+    /// What the first server has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        let log = self.folder.path().join(format!("{}.log", self.nodes[0].name));
+        String::from_utf8_lossy(&std::fs::read(log).unwrap_or_default()).into_owned()
     }
 
     async fn launch(size: usize, settings: &str) -> Self {

@@ -1,11 +1,12 @@
 //! A PostgreSQL server.
 
-use crate::find::Program;
 use crate::server::Server;
 use crate::{free, probe};
+use programs::{Program, Unprivileged};
 use rustix::process::Signal;
+use std::fs::Permissions;
 use std::net::SocketAddr;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -63,15 +64,29 @@ impl Postgres {
     /// # Panics
     /// When it cannot be started.
     pub async fn start_with(settings: &[&str]) -> Self {
+        Postgres::start_guarded(settings, &[], "").await
+    }
+
+    /// Starts a server with further settings, further files in its data folder that nobody else may read, and rules of access that stand
+    /// before those of the tests, as lines of `pg_hba.conf`.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub async fn start_guarded(settings: &[&str], files: &[(&str, &str)], access: &str) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
-        if let Some((user, group)) = unprivileged() {
-            chown(folder.path(), Some(user), Some(group)).expect("root may give a folder away");
+        if let Some(somebody) = Unprivileged::instead_of_root() {
+            somebody.own(folder.path()).expect("root may give a folder away");
         }
         let mut initdb = as_unprivileged(Program::Postgres("initdb"));
         initdb.arg("-D").arg(folder.path().join("data"));
         initdb.args(["-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]);
         let made = AsyncCommand::from(initdb).output().await.expect("initdb can be run");
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        let data = folder.path().join("data");
+        let rules = std::fs::read_to_string(data.join("pg_hba.conf")).expect("initdb made it");
+        for (name, text) in files.iter().chain([&("pg_hba.conf", format!("{access}\n{rules}").as_str())]) {
+            keep_private(&data.join(name), text);
+        }
         let settings = SETTINGS.iter().chain(settings).map(|setting| (*setting).to_owned()).collect();
         let mut postgres =
             Postgres { port: free::address().port(), settings, databases: AtomicU32::new(0), server: None, folder };
@@ -226,23 +241,14 @@ fn psql(url: &str) -> AsyncCommand {
 
 /// PostgreSQL refuses to run as root, so it is run as somebody else then.
 fn as_unprivileged(program: Program) -> Command {
-    let Some((user, group)) = unprivileged() else { return Command::new(program.path()) };
-    let mut command = Command::new("setpriv");
-    command.arg(format!("--reuid={user}")).arg(format!("--regid={group}")).args(["--clear-groups", "--"]);
-    command.arg(program.path());
-    command
+    Unprivileged::command(Unprivileged::instead_of_root(), &program.path())
 }
 
-/// The ids of the user `postgres`, or of `nobody`, when this process is root's.
-fn unprivileged() -> Option<(u32, u32)> {
-    if !rustix::process::geteuid().is_root() {
-        return None;
+/// Writes a file as the server wants its keys: its own, and nobody else's.
+fn keep_private(file: &Path, text: &str) {
+    std::fs::write(file, text).expect("a temporary folder can be written");
+    std::fs::set_permissions(file, Permissions::from_mode(0o600)).expect("who wrote a file may close it");
+    if let Some(somebody) = Unprivileged::instead_of_root() {
+        somebody.own(file).expect("root may give a file away");
     }
-    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let ids = |name: &str| {
-        let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
-        let mut fields = line.split(':').skip(2);
-        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
-    };
-    Some(ids("postgres").or_else(|| ids("nobody")).unwrap_or((65_534, 65_534)))
 }

@@ -14,7 +14,7 @@ mod value;
 
 pub use change::{Change, Committed, Statement};
 pub use error::Error;
-pub use postgres::{Postgres, PostgresConfig, PostgresTls};
+pub use postgres::{Postgres, PostgresAccess, PostgresConfig, PostgresTls};
 pub use sqlite::{Config, Sqlite};
 pub use value::{FromValue, Row, Value};
 

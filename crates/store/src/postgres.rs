@@ -1,5 +1,6 @@
 //! PostgreSQL: a thread that writes, with group commit, and a few lines that read.
 
+mod access;
 mod config;
 mod connection;
 mod migrate;
@@ -9,6 +10,7 @@ mod transaction;
 mod value;
 mod writer;
 
+pub use access::PostgresAccess;
 pub use config::{PostgresConfig, PostgresTls};
 
 use crate::{Change, Committed, Error, Migration, Row, Statement};
@@ -65,6 +67,12 @@ impl Postgres {
 
     pub(crate) async fn snapshot(&self, queries: Vec<Statement>) -> Result<Vec<Vec<Row>>, Error> {
         self.readers.snapshot(&queries).await
+    }
+
+    /// What a client of another kind needs to reach this database.
+    #[must_use]
+    pub fn access(&self) -> PostgresAccess {
+        PostgresAccess::new(&self.target.config, self.target.files.as_ref())
     }
 
     pub(crate) fn woken(&self) -> watch::Receiver<u64> {

@@ -42,12 +42,25 @@ impl Process {
     /// When it cannot be started.
     #[must_use]
     pub fn spawn<A: AsRef<OsStr>>(folder: &Path, arguments: &[A], env: &[(String, String)]) -> Self {
+        Process::of(binary::path(), folder, arguments, env)
+    }
+
+    /// Starts an example of the end-to-end tests, as [`Process::spawn`] does the binary.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn example<A: AsRef<OsStr>>(name: &str, folder: &Path, arguments: &[A]) -> Self {
+        Process::of(&binary::example(name), folder, arguments, &[])
+    }
+
+    fn of<A: AsRef<OsStr>>(program: &Path, folder: &Path, arguments: &[A], env: &[(String, String)]) -> Self {
         let (stdout, stderr) = (folder.join("stdout.log"), folder.join("stderr.log"));
         let open = |path: &Path| {
             let file = File::options().create(true).append(true).open(path);
             file.unwrap_or_else(|error| panic!("{} cannot be written: {error}", path.display()))
         };
-        let mut command = Command::new(binary::path());
+        let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with(PREFIX) {
                 command.env_remove(name);
@@ -55,7 +68,7 @@ impl Process {
         }
         command.args(arguments).envs(env.iter().map(|(name, value)| (name, value))).current_dir(folder);
         command.stdin(Stdio::null()).stdout(open(&stdout)).stderr(open(&stderr));
-        let child = command.spawn().unwrap_or_else(|error| panic!("the binary cannot be started: {error}"));
+        let child = command.spawn().unwrap_or_else(|error| panic!("{} cannot be started: {error}", program.display()));
         Process { child, stdout, stderr }
     }
 

@@ -59,8 +59,12 @@ pub struct StackOptions {
     pub relays: u8,
     /// NATS servers: 1 (also for 0) or 3.
     pub nats: usize,
+    /// Further lines in the configuration file of a single NATS server, such as its users.
+    pub nats_settings: String,
     /// Settings of all processes from the environment, such as `COMANDA_ORDER__REPLICA_WAIT_MS`.
     pub env: Vec<(String, String)>,
+    /// Settings of the processes of one role, in addition or instead.
+    pub env_of_role: Vec<(&'static str, String, String)>,
 }
 
 /// A platform of many processes. All of them are killed when it is dropped.
@@ -69,6 +73,7 @@ pub struct Stack {
     processes: BTreeMap<Member, Process>,
     addresses: BTreeMap<Member, Addresses>,
     env: Vec<(String, String)>,
+    env_of_role: Vec<(&'static str, String, String)>,
     databases: BTreeMap<&'static str, String>,
     /// The line between the platform and the first NATS server.
     pub line: Proxy,
@@ -100,7 +105,10 @@ impl Stack {
     async fn start_servers(options: &StackOptions) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let postgres = Postgres::start().await;
-        let nats = if options.nats > 1 { Nats::cluster(options.nats).await } else { Nats::start().await };
+        let nats = match options.nats {
+            0 | 1 => Nats::start_with(&options.nats_settings).await,
+            size => Nats::cluster(size).await,
+        };
         let line = Proxy::start(nats.address()).await;
         let mut databases = BTreeMap::new();
         for name in ["order", "consumer", "restaurant"] {
@@ -110,6 +118,7 @@ impl Stack {
             processes: BTreeMap::new(),
             addresses: BTreeMap::new(),
             env: Vec::new(),
+            env_of_role: options.env_of_role.clone(),
             databases,
             line,
             nats,
@@ -143,6 +152,8 @@ impl Stack {
             ("COMANDA_STORES__KIND".to_owned(), "postgres".to_owned()),
             ("COMANDA_BUS__KIND".to_owned(), "jetstream".to_owned()),
             ("COMANDA_BUS__JETSTREAM__SERVERS".to_owned(), format!("[{}]", servers.join(","))),
+            // A restaurant is ordered from as soon as it is made, on a busy machine.
+            ("COMANDA_ORDER__REPLICA_WAIT_MS".to_owned(), "10000".to_owned()),
         ];
         for (name, url) in &self.databases {
             env.push((format!("COMANDA_STORES__{}__URL", name.to_uppercase()), url.clone()));
@@ -225,6 +236,8 @@ impl Stack {
         let (serving, admin) = (serving.to_string(), admin.to_string());
         let mut arguments = vec!["serve", member.role(), "--admin-listen", &admin];
         let mut env = self.env.clone();
+        let own = self.env_of_role.iter().filter(|(role, ..)| *role == member.role());
+        env.extend(own.map(|(_, name, value)| (name.clone(), value.clone())));
         match member {
             Member::Gateway => arguments.extend(["--listen", &serving]),
             Member::Consumer | Member::Restaurant | Member::Order | Member::Relay(_) => {

@@ -1,9 +1,12 @@
 //! `cargo xtask`: what a developer and the CI run.
 
+mod cluster;
 mod command;
 mod contract;
+mod servers;
 
 use clap::Parser;
+use cluster::Cluster;
 use command::{Failed, cargo, workspace};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -25,8 +28,27 @@ enum Xtask {
     },
     /// Checks format, lints and the contract.
     Lint,
+    /// Sees that the servers are there that tests run, and fetches NATS and Consul into target/tools if they are not.
+    Servers,
     /// Runs everything that must pass before a change is accepted.
     Ci,
+    /// Breaks the distributed platform at random under load, and checks that no order was lost, stuck, doubled or made up.
+    Faults {
+        /// Goes to the fault suite; `--help` lists them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Takes broker and services away from the distributed platform for minutes, and measures what that costs.
+    Outage {
+        /// Goes to the measurement; `--help` lists them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Runs the distributed platform on this machine: PostgreSQL, NATS, and a process for each role.
+    Cluster {
+        #[command(subcommand)]
+        command: Cluster,
+    },
 }
 
 fn main() -> ExitCode {
@@ -35,7 +57,11 @@ fn main() -> ExitCode {
         Xtask::Test { arguments } => test(&arguments),
         Xtask::Bench { arguments } => bench(&arguments),
         Xtask::Lint => lint(),
-        Xtask::Ci => lint().and_then(|()| test(&[])),
+        Xtask::Servers => servers::run(),
+        Xtask::Cluster { command } => cluster::run(&command),
+        Xtask::Faults { arguments } => on_the_platform("faults", &arguments),
+        Xtask::Outage { arguments } => on_the_platform("outage", &arguments),
+        Xtask::Ci => servers::before_tests().and_then(|()| lint()).and_then(|()| test(&[])),
     };
     match result {
         Ok(()) => {
@@ -49,8 +75,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// End-to-end tests start the real programs, so these are built first.
+/// End-to-end tests start the real programs and servers, so these are built and fetched first.
 fn test(arguments: &[String]) -> Result<(), Failed> {
+    servers::before_tests()?;
     cargo(&["build", "--package", "comanda", "--package", "loadgen"]).run()?;
     let selection: &[&str] =
         if arguments.iter().any(|it| it == "-p" || it == "--package") { &[] } else { &["--workspace"] };
@@ -58,7 +85,15 @@ fn test(arguments: &[String]) -> Result<(), Failed> {
 }
 
 fn bench(arguments: &[String]) -> Result<(), Failed> {
+    servers::before_tests()?;
     cargo(&["run", "--release", "--package", "bench", "--"]).arguments(arguments).run()
+}
+
+/// Runs a program of the fault suite on the programs that users run.
+fn on_the_platform(program: &str, arguments: &[String]) -> Result<(), Failed> {
+    servers::before_tests()?;
+    cargo(&["build", "--release", "--package", "comanda", "--package", "faults"]).run()?;
+    cargo(&["run", "--quiet", "--release", "--package", "faults", "--bin", program, "--"]).arguments(arguments).run()
 }
 
 fn lint() -> Result<(), Failed> {

@@ -28,6 +28,26 @@ pub(crate) async fn resume(store: &Store, service: &'static str) -> Result<wire:
     status(store, service).await
 }
 
+/// Makes its relay publish another way.
+pub(crate) async fn switch(
+    store: &Store,
+    service: &'static str,
+    publisher: wire::outbox::Publisher,
+) -> Result<wire::Outbox, Status> {
+    let publisher = match publisher {
+        wire::outbox::Publisher::Unspecified => return Err(Violation::required("publisher").into()),
+        wire::outbox::Publisher::Configured => outbox::Publisher::None,
+        wire::outbox::Publisher::Polling => outbox::Publisher::Polling,
+        wire::outbox::Publisher::Tailing => outbox::Publisher::Tailing,
+    };
+    outbox::switch(store, publisher).await.map_err(|error| match error {
+        store::Error::Setting { .. } => Status::failed_precondition(error.to_string()),
+        _ => to_wire::failed("switch the relay", &error),
+    })?;
+    info!(service, ?publisher, "relay switched by an operator");
+    status(store, service).await
+}
+
 /// Publishes again.
 pub(crate) async fn replay(
     store: &Store,

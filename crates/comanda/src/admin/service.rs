@@ -10,7 +10,7 @@ use proto::comanda::admin::v1::admin_service_server::AdminService;
 use std::sync::Arc;
 use store::Store;
 use tonic::{Request, Response, Status};
-use tracing::error;
+use tracing::{error, info};
 
 /// What operators can ask a process for.
 pub(crate) struct Admin {
@@ -130,6 +130,15 @@ impl AdminService for Admin {
         outbox::resume(&store, service).await.map(Response::new)
     }
 
+    async fn switch_outbox(
+        &self,
+        request: Request<wire::SwitchOutboxRequest>,
+    ) -> Result<Response<wire::Outbox>, Status> {
+        let request = request.into_inner();
+        let (store, service) = self.database(&request.service).await?;
+        outbox::switch(&store, service, request.publisher()).await.map(Response::new)
+    }
+
     async fn replay_outbox(
         &self,
         request: Request<wire::ReplayOutboxRequest>,
@@ -137,6 +146,16 @@ impl AdminService for Admin {
         let request = request.into_inner();
         let (store, service) = self.database(&request.service).await?;
         outbox::replay(&store, service, &request).await.map(Response::new)
+    }
+
+    async fn rebuild_replica(
+        &self,
+        _: Request<wire::RebuildReplicaRequest>,
+    ) -> Result<Response<wire::RebuildReplicaResponse>, Status> {
+        let rebuilt = order::rebuild_replica(&self.wiring.bus).await;
+        rebuilt.map_err(|error| Status::unavailable(format!("the channels cannot be asked now: {error}")))?;
+        info!("replica of the restaurants is being built anew for an operator");
+        Ok(Response::new(wire::RebuildReplicaResponse {}))
     }
 
     async fn diagnose(&self, _: Request<wire::DiagnoseRequest>) -> Result<Response<wire::DiagnoseResponse>, Status> {

@@ -93,6 +93,11 @@ pub(crate) fn outbox(service: &str, status: outbox::Status) -> wire::Outbox {
         open_for: Some(duration(it.open)),
     });
     let holder = status.holder.as_ref();
+    let publisher = match status.switched_to {
+        None | Some(outbox::Publisher::None) => wire::outbox::Publisher::Configured,
+        Some(outbox::Publisher::Polling) => wire::outbox::Publisher::Polling,
+        Some(outbox::Publisher::Tailing) => wire::outbox::Publisher::Tailing,
+    };
     wire::Outbox {
         service: service.to_owned(),
         waiting: waiting.collect(),
@@ -104,6 +109,8 @@ pub(crate) fn outbox(service: &str, status: outbox::Status) -> wire::Outbox {
         position: status.position,
         slots: slots.collect(),
         oldest_transaction,
+        publisher: publisher.into(),
+        is_tailed: status.is_tailed,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The commands of those who look after a running platform.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -161,6 +161,16 @@ pub(crate) enum OutboxCommand {
         #[command(flatten)]
         asking: Asking,
     },
+    /// Makes the relay publish another way, whichever process it runs in, until it is told otherwise.
+    Publisher {
+        /// Polling reads the tables; tailing reads the log of the server and needs PostgreSQL; configured: as the relay's configuration says.
+        #[arg(value_enum)]
+        publisher: PublisherName,
+        #[command(flatten)]
+        service: Service,
+        #[command(flatten)]
+        asking: Asking,
+    },
     /// Publishes again what the outbox still holds; consumers see what they saw before once more.
     Replay {
         #[command(flatten)]
@@ -171,6 +181,14 @@ pub(crate) enum OutboxCommand {
         #[command(flatten)]
         asking: Asking,
     },
+}
+
+/// How a relay publishes.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum PublisherName {
+    Polling,
+    Tailing,
+    Configured,
 }
 
 #[derive(Debug, Args)]

@@ -2,7 +2,7 @@
 
 use super::{connect, json};
 use crate::Error;
-use crate::cli::operator::{Asking, OutboxCommand, Services};
+use crate::cli::operator::{Asking, OutboxCommand, PublisherName, Services};
 use prost_types::Duration as WireDuration;
 use proto::comanda::admin::v1 as wire;
 use proto::comanda::admin::v1::admin_service_client::AdminServiceClient;
@@ -28,6 +28,16 @@ pub(crate) async fn run(command: OutboxCommand) -> Result<ExitCode, Error> {
             let (mut client, refused) = open(&asking).await?;
             let request = wire::ResumeOutboxRequest { service: service.service };
             show(&[client.resume_outbox(request).await.map_err(refused)?.into_inner()], asking.json)
+        }
+        OutboxCommand::Publisher { publisher, service, asking } => {
+            let (mut client, refused) = open(&asking).await?;
+            let publisher = match publisher {
+                PublisherName::Polling => wire::outbox::Publisher::Polling,
+                PublisherName::Tailing => wire::outbox::Publisher::Tailing,
+                PublisherName::Configured => wire::outbox::Publisher::Configured,
+            };
+            let request = wire::SwitchOutboxRequest { service: service.service, publisher: publisher.into() };
+            show(&[client.switch_outbox(request).await.map_err(refused)?.into_inner()], asking.json)
         }
         OutboxCommand::Replay { service, since, asking } => {
             let (mut client, refused) = open(&asking).await?;
@@ -91,7 +101,10 @@ fn lines(outbox: &wire::Outbox) -> Vec<String> {
     let messages: i64 = outbox.waiting.iter().map(|it| it.messages).sum();
     let relay = match (outbox.is_paused, outbox.is_held) {
         (true, _) => "paused".to_owned(),
-        (false, true) => format!("published by {} for {}", outbox.holder, seconds(outbox.held_for.as_ref())),
+        (false, true) => {
+            let source = if outbox.is_tailed { " from the log" } else { "" };
+            format!("published{source} by {} for {}", outbox.holder, seconds(outbox.held_for.as_ref()))
+        }
         (false, false) => "published by nobody".to_owned(),
     };
     let head = format!(

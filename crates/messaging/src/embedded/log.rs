@@ -157,7 +157,7 @@ impl Log {
         Ok(u64::try_from(count).unwrap_or_default())
     }
 
-    fn channel(&self, name: &str) -> Result<&'static Channel, Error> {
+    pub(super) fn channel(&self, name: &str) -> Result<&'static Channel, Error> {
         let found = self.channels.iter().find(|it| it.name == name);
         found.ok_or_else(|| Error::UnknownChannel { channel: name.to_owned() })
     }

@@ -1,5 +1,7 @@
 //! How NATS JetStream is reached and used.
 
+use super::names;
+use crate::Error;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -11,7 +13,8 @@ pub struct JetStreamConfig {
     pub servers: Vec<String>,
     /// The first part of the names of streams and subjects, so that several platforms can share a server. Default: `comanda`.
     pub prefix: String,
-    /// What this program calls itself, to NATS and in the source of its messages. Default: `comanda`.
+    /// What this program calls itself, to NATS and in the source of its messages; with the name `order`, its answers come to subjects
+    /// below `_INBOX.order`. Default: `comanda`.
     pub name: String,
     /// Copies of each message. Default: 1, for one server; 3 where there are three.
     pub replicas: u8,
@@ -33,7 +36,7 @@ pub struct JetStreamConfig {
     /// The largest message, with its headers, that must be carried. Default: 4 MiB, a large menu; a server allows 1 MiB unless its
     /// `max_payload` says more.
     pub payload_bytes_max: usize,
-    /// How long a batch may take until all of it is acknowledged. Default: 5 s, longer than the election of a leader.
+    /// How long the broker may take to acknowledge the next message of a batch. Default: 5 s, longer than the election of a leader.
     pub publish_timeout_ms: u64,
     /// How long a request to set something up, or to look at it, may take. Default: 5 s, for the same reason.
     pub request_timeout_ms: u64,
@@ -61,6 +64,43 @@ impl Default for JetStreamConfig {
             request_timeout_ms: 5_000,
             ack_wait_ms: 10_000,
         }
+    }
+}
+
+impl JetStreamConfig {
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let wrong = |what: String| Err(Error::Settings { what });
+        if self.servers.is_empty() {
+            return wrong("servers names none".to_owned());
+        }
+        // It would be shown wherever the address is; and the client does not use it.
+        if self.servers.iter().any(|server| server.contains('@')) {
+            return wrong("servers takes addresses only; name the user in user and password_file".to_owned());
+        }
+        if !names::is_name(&self.prefix) || !names::is_name(&self.name) {
+            return wrong("prefix and name take letters, digits, - and _".to_owned());
+        }
+        if ![1, 3, 5].contains(&self.replicas) {
+            return wrong(format!("replicas is {}, and can be 1, 3 or 5", self.replicas));
+        }
+        if self.user.is_some() != self.password_file.is_some() {
+            return wrong("user and password_file belong together".to_owned());
+        }
+        let identities =
+            [self.user.is_some(), self.credentials_file.is_some(), self.nkey_seed_file.is_some()].into_iter();
+        if identities.filter(|is_set| *is_set).count() > 1 {
+            return wrong("only one of user, credentials_file and nkey_seed_file can be used".to_owned());
+        }
+        if let Some(tls) = &self.tls
+            && tls.certificate_file.is_some() != tls.key_file.is_some()
+        {
+            return wrong("tls.certificate_file and tls.key_file belong together".to_owned());
+        }
+        let waits = [self.publish_timeout_ms, self.request_timeout_ms, self.ack_wait_ms, u64::from(self.kept_hours)];
+        if waits.contains(&0) {
+            return wrong("a time must be longer than 0".to_owned());
+        }
+        Ok(())
     }
 }
 

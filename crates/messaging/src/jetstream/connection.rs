@@ -1,13 +1,20 @@
-//! The lines to NATS: how they are opened, and which servers will do.
+//! Opens lines to NATS, and says which servers will do.
 
 use super::config::JetStreamConfig;
-use super::fault::Fault;
+use super::fault::{Fault, chain};
+use super::identity;
+use super::line::{Line, note};
 use crate::Error;
-use async_nats::{Client, ConnectOptions, Event};
-use std::path::Path;
+use async_nats::rustls::crypto::{CryptoProvider, aws_lc_rs};
+use async_nats::{AuthError, Client, ConnectError, ConnectErrorKind, ConnectOptions};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tracing::{info, warn};
+use tokio::time::timeout;
+use tracing::warn;
+
+/// How long the start waits for a broker, to name what is wrong with it at once if it is there.
+const GREETED_WITHIN: Duration = Duration::from_secs(1);
 
 /// How long one server may take to greet.
 const GREETING_WITHIN: Duration = Duration::from_secs(2);
@@ -15,38 +22,44 @@ const GREETING_WITHIN: Duration = Duration::from_secs(2);
 /// A line that is silent for twice this long is given up: together with a missing heartbeat, a dead line is noticed within 15 s.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 
+/// The longest pause between two attempts to connect, so that work goes on a second after the broker is back.
+const CONNECT_AGAIN_AFTER_MAX: Duration = Duration::from_secs(1);
+
 /// The oldest server that keeps all the settings of a stream and of a consumer; older ones drop what they do not know.
 const OLDEST: (u64, u64) = (2, 12);
 
 /// Where a line leads that must not come back: nobody can listen on port 0.
 const NOWHERE: &str = "nats://127.0.0.1:0";
 
-/// How a line does.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Health {
-    /// Counts what happened to the line: connected, lost, connected again.
-    pub(super) changes: u64,
-    /// Whether the line was lost once.
-    pub(super) was_lost: bool,
-    /// What the server complained about last, such as a missing permission.
-    pub(super) complaint: Option<String>,
-}
-
-/// A line that comes back by itself, and is not yet there when this returns.
-pub(super) async fn lasting(config: &JetStreamConfig) -> Result<(Client, watch::Receiver<Health>), Error> {
-    let (options, health) = options(config, "").await?;
-    let client = options.retry_on_initial_connect().connect(config.servers.as_slice()).await;
-    Ok((client.map_err(|error| wrong_servers(&error))?, health))
+/// A line that comes back by itself. If the broker is away, it is not yet there when this returns.
+pub(super) async fn lasting(config: &Arc<JetStreamConfig>) -> Result<Line, Error> {
+    identity::check(config).await?;
+    let (options, health) = options(config, "");
+    let refused: Option<ConnectError> = match timeout(GREETED_WITHIN, options.connect(&*config.servers)).await {
+        Ok(Ok(client)) => return Ok(Line::new(client, health)),
+        Ok(Err(error)) => Some(error),
+        Err(_) => None,
+    };
+    if let Some(error) = refused {
+        if error.kind() == ConnectErrorKind::ServerParse {
+            return Err(Error::Settings { what: format!("servers: {}", chain(&error)) });
+        }
+        warn!(error = chain(&error), "NATS cannot be reached yet; looking for it");
+    }
+    let (options, health) = self::options(config, "");
+    let client = options.retry_on_initial_connect().connect(&*config.servers).await;
+    let client = client.map_err(|error| Error::Settings { what: format!("servers: {}", chain(&error)) })?;
+    Ok(Line::new(client, health))
 }
 
 /// A line that is there when this returns and, once lost, stays lost: what was written to it and not stored by then is never stored.
-pub(super) async fn mortal(config: &JetStreamConfig) -> Result<(Client, watch::Receiver<Health>), Fault> {
-    let (options, health) = options(config, " publisher").await.map_err(|error| Fault::Unsupported(chain(&error)))?;
+pub(super) async fn mortal(config: &Arc<JetStreamConfig>) -> Result<Line, Fault> {
+    let (options, health) = options(config, " publisher");
     // Each server is tried once; without an end, the client would look for its lost server for ever.
     let options = options.max_reconnects(config.servers.len());
-    let client = options.connect(config.servers.as_slice()).await.map_err(|error| Fault::Away(Some(error)))?;
+    let client = options.connect(&*config.servers).await.map_err(|error| Fault::Away(Some(chain(&error))))?;
     client.set_server_pool(NOWHERE).await.map_err(|error| Fault::Broken(Some(error.to_string())))?;
-    Ok((client, health))
+    Ok(Line::new(client, health))
 }
 
 /// Refuses a server that would drop settings or refuse messages.
@@ -68,12 +81,20 @@ pub(super) fn supported(client: &Client, config: &JetStreamConfig) -> Result<(),
     Ok(())
 }
 
-async fn options(config: &JetStreamConfig, role: &str) -> Result<(ConnectOptions, watch::Receiver<Health>), Error> {
-    let (sender, health) = watch::channel(Health::default());
-    let mut options = ConnectOptions::new()
+fn options(config: &Arc<JetStreamConfig>, role: &str) -> (ConnectOptions, watch::Receiver<super::line::Health>) {
+    choose_cryptography();
+    let (sender, health) = watch::channel(super::line::Health::default());
+    let owned = config.clone();
+    let identify = move |nonce: Vec<u8>| {
+        let config = owned.clone();
+        async move { identity::identify(&config, &nonce).await.map_err(|error| AuthError::new(chain(&error))) }
+    };
+    let mut options = ConnectOptions::with_auth_callback(identify)
         .name(format!("{}{role}", config.name))
+        // Of its own, so that a server can keep programs from reading what was delivered to others.
+        .custom_inbox_prefix(format!("_INBOX.{}", config.name))
         .connection_timeout(GREETING_WITHIN)
-        .request_timeout(Some(Duration::from_millis(config.request_timeout_ms)))
+        .reconnect_delay_callback(pause_before)
         .ping_interval(PING_INTERVAL)
         // Subjects are made in `names`, which knows what they may hold.
         .skip_subject_validation(true)
@@ -81,17 +102,6 @@ async fn options(config: &JetStreamConfig, role: &str) -> Result<(ConnectOptions
             note(&sender, &event);
             async {}
         });
-    if let (Some(user), Some(file)) = (&config.user, &config.password_file) {
-        options = options.user_and_password(user.clone(), secret(file).await?);
-    }
-    if let Some(file) = &config.nkey_seed_file {
-        options = options.nkey(secret(file).await?);
-    }
-    if let Some(path) = &config.credentials_file {
-        let text = secret(path).await?;
-        let failed = |source: std::io::Error| Error::File { path: path.clone(), source: source.into() };
-        options = options.credentials(&text).map_err(failed)?;
-    }
     if let Some(tls) = &config.tls {
         options = options.require_tls(true);
         if let Some(file) = &tls.ca_file {
@@ -101,52 +111,44 @@ async fn options(config: &JetStreamConfig, role: &str) -> Result<(ConnectOptions
             options = options.add_client_certificate(certificate.clone(), key.clone());
         }
     }
-    Ok((options, health))
+    (options, health)
 }
 
-fn note(health: &watch::Sender<Health>, event: &Event) {
-    match event {
-        Event::Connected => info!("connected to NATS"),
-        Event::Disconnected | Event::Closed => warn!("lost the connection to NATS"),
-        Event::ServerError(error) => warn!(%error, "NATS complained"),
-        Event::ClientError(_) | Event::LameDuckMode | Event::Draining | Event::SlowConsumer(_) => {}
+/// The client panics when a process has several providers of cryptography in it and has chosen none.
+fn choose_cryptography() {
+    if CryptoProvider::get_default().is_none() {
+        // Who is faster has chosen as well.
+        drop(aws_lc_rs::default_provider().install_default());
     }
-    health.send_modify(|health| match event {
-        Event::Connected => health.changes += 1,
-        Event::Disconnected | Event::Closed => {
-            health.changes += 1;
-            health.was_lost = true;
-        }
-        Event::ServerError(error) => health.complaint = Some(error.to_string()),
-        Event::ClientError(error) => health.complaint = Some(error.to_string()),
-        Event::LameDuckMode | Event::Draining | Event::SlowConsumer(_) => {}
-    });
 }
 
-async fn secret(path: &Path) -> Result<String, Error> {
-    let owned = path.to_owned();
-    let failed = |source: crate::error::Source| Error::File { path: path.to_owned(), source };
-    let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(owned)).await;
-    let text = read.map_err(|error| failed(error.into()))?.map_err(|error| failed(error.into()))?;
-    Ok(text.trim_end().to_owned())
-}
-
-fn wrong_servers(error: &async_nats::ConnectError) -> Error {
-    Error::Settings { what: format!("servers: {}", chain(error)) }
-}
-
-/// An error with all its reasons.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
+fn pause_before(attempt: usize) -> Duration {
+    let exponent = u32::try_from(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
+    match exponent {
+        0 => Duration::ZERO,
+        _ => Duration::from_millis(2_u64.saturating_pow(exponent)).min(CONNECT_AGAIN_AFTER_MAX),
     }
-    text
 }
 
 fn version(text: &str) -> Option<(u64, u64)> {
     let mut numbers = text.split('.');
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pauses_between_attempts_grow_to_a_second() {
+        let pauses = [1, 2, 5, 40].map(|attempt| pause_before(attempt).as_millis());
+
+        assert_eq!(pauses, [0, 2, 16, 1_000]);
+    }
+
+    #[test]
+    fn a_version_has_two_numbers_that_count() {
+        assert_eq!(version("2.12.0-preview.1"), Some((2, 12)));
+        assert_eq!(version("v2"), None);
+    }
 }

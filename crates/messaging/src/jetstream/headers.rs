@@ -2,6 +2,7 @@
 //!
 //! CloudEvents 1.0, NATS protocol binding, binary mode; values are percent-encoded as there (3.1.3.2), so that any key survives.
 
+use super::names;
 use crate::{Message, MessageId};
 use async_nats::header::{HeaderMap, HeaderName};
 use jiff::Timestamp;
@@ -56,36 +57,39 @@ pub(super) fn write(message: &Message, source: &str) -> HeaderMap {
 }
 
 /// Reads a message. What a foreign publisher left out is filled in, so that a consumer can park the message and say what it was: without
-/// an id it gets one made of its place, without an effect id its id, without a kind an empty one.
-pub(super) fn read(channel: &str, headers: &HeaderMap, payload: Vec<u8>, place: &Place<'_>) -> Message {
+/// an id it gets one made of where it lies, without an effect id the id that its publisher gave it, without a key that of its subject,
+/// without a kind an empty one.
+pub(super) fn read(channel: &str, headers: &HeaderMap, payload: Vec<u8>, origin: &Origin<'_>) -> Message {
     let text = |name: HeaderName| headers.get(name).map(|value| decode(value.as_str()).into_owned());
     let id_of = |name: HeaderName| headers.get(name).and_then(|value| MessageId::parse(value.as_str()));
-    let id = id_of(ID).or_else(|| id_of(MESSAGE_ID)).unwrap_or_else(|| place.message_id());
+    let id = id_of(ID).or_else(|| id_of(MESSAGE_ID)).unwrap_or_else(|| origin.message_id());
     let time = || headers.get(TIME)?.as_str().parse::<Timestamp>().ok().map(Timestamp::as_microsecond);
     let exact = || headers.get(CREATED_US)?.as_str().parse::<i64>().ok();
     Message {
         id,
-        effect_id: text(EFFECT_ID).unwrap_or_else(|| id.to_string()),
+        // Also an id that is no UUID is the same when the message is published again.
+        effect_id: text(EFFECT_ID).or_else(|| text(ID)).or_else(|| text(MESSAGE_ID)).unwrap_or_else(|| id.to_string()),
         channel: channel.to_owned(),
-        key: text(SUBJECT).unwrap_or_default(),
+        key: text(SUBJECT).unwrap_or_else(|| names::key(origin.subject)),
         kind: text(TYPE).unwrap_or_default(),
         causation_id: id_of(CAUSATION_ID),
         traceparent: text(TRACEPARENT),
-        created_us: exact().or_else(time).unwrap_or(place.stored_us),
+        created_us: exact().or_else(time).unwrap_or(origin.stored_us),
         payload,
     }
 }
 
 /// Where a message lies in its stream.
 #[derive(Debug)]
-pub(super) struct Place<'a> {
+pub(super) struct Origin<'a> {
     pub(super) stream: &'a str,
+    pub(super) subject: &'a str,
     pub(super) sequence: u64,
     /// When the broker stored it, in microseconds since 1970.
     pub(super) stored_us: i64,
 }
 
-impl Place<'_> {
+impl Origin<'_> {
     /// The same id whenever the same message is read.
     fn message_id(&self) -> MessageId {
         MessageId::derived(&format!("{} {} {}", self.stream, self.sequence, self.stored_us))

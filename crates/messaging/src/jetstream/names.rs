@@ -40,6 +40,11 @@ pub(super) fn subject(prefix: &str, channel: &str, key: &str) -> String {
     subject
 }
 
+/// The key of a message that names it in its subject only: the last token as it stands, or none where that says so.
+pub(super) fn key(subject: &str) -> String {
+    subject.rsplit('.').next().filter(|token| *token != "=").unwrap_or_default().to_owned()
+}
+
 /// Whether this can be the first part of names of streams and subjects, or a channel's name: tokens of letters, digits, `-` and `_`.
 pub(super) fn is_name(name: &str) -> bool {
     let is_token = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_".contains(&it));

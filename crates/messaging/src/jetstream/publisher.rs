@@ -1,29 +1,32 @@
-//! Publishes: many messages at once, and yet in order through every retry.
+//! Publishes: many messages at once, and yet each key's in order.
 //!
-//! A line of its own that never comes back is what keeps the order. What was written to one connection is stored up to some point and
-//! not beyond, so when it breaks, the caller publishes again from the oldest message that was not acknowledged, with the same ids, and
-//! nothing younger can be stored before it. A client that reconnects by itself would write what it still has in hand behind our back.
+//! All acknowledgements arrive in one subscription, so they are awaited together, and none longer than the line stands. The line never
+//! comes back once it is lost: a client that reconnects by itself would write what it still has in hand, which others may have published
+//! long ago, and a stale message would be taken for the newest of its key.
 
+use super::batch::Batch;
 use super::config::JetStreamConfig;
-use super::connection::{Health, mortal, supported};
+use super::connection::{mortal, supported};
 use super::fault::Fault;
-use super::layout::Layout;
+use super::line::Moment;
+use super::manager::Manager;
 use super::{headers, names};
 use crate::{Channel, Error, Message};
-use async_nats::{Client, StatusCode, Subscriber};
+use async_nats::client::PublishErrorKind;
+use async_nats::{StatusCode, Subscriber};
 use futures_util::StreamExt;
 use serde::Deserialize;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Mutex, watch};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
 
-/// Messages sent and not yet acknowledged: 4,096 x ~1 KiB = 4 MiB on the way, some 50 ms of what a broker stores.
-const IN_FLIGHT_MAX: usize = 4096;
+/// Messages sent and not yet acknowledged, at most. More brings no more speed, only longer queues in the server, which takes 10,000.
+const IN_FLIGHT_MAX: usize = 1024;
 
-/// The pause before a stream is looked for again that is not there, or has no leader yet.
-const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
+/// The same in bytes of payloads; the server takes 128 MB. One message may always go, however large.
+const IN_FLIGHT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// The one publisher of a bus. Batches that are published at once go one after the other.
 #[derive(Debug)]
@@ -31,14 +34,13 @@ pub(super) struct Publisher {
     config: Arc<JetStreamConfig>,
     channels: &'static [Channel],
     source: String,
-    line: Mutex<Option<Line>>,
+    outlet: Mutex<Option<Outlet>>,
 }
 
-/// A connection, and where its acknowledgements arrive.
+/// A line, and where its acknowledgements arrive.
 #[derive(Debug)]
-struct Line {
-    layout: Layout,
-    health: watch::Receiver<Health>,
+struct Outlet {
+    manager: Manager,
     answers: Subscriber,
     /// Where answers go: this, a dot and the message's ticket.
     inbox: String,
@@ -48,10 +50,13 @@ struct Line {
     ensured: HashSet<&'static str>,
 }
 
-/// What is being published, and what of it is stored.
-struct Batch<'a> {
-    messages: &'a [Message],
-    is_stored: Vec<bool>,
+/// The messages of a batch that are on their way.
+struct Flight {
+    first_ticket: u64,
+    /// Their places in the batch, by ticket, until they are answered.
+    places: Vec<Option<usize>>,
+    count: usize,
+    bytes: usize,
 }
 
 #[derive(Deserialize)]
@@ -62,111 +67,64 @@ struct Answer {
 impl Publisher {
     pub(super) fn new(config: Arc<JetStreamConfig>, channels: &'static [Channel]) -> Self {
         let source = format!("/{}/{}", config.prefix, config.name);
-        Publisher { config, channels, source, line: Mutex::new(None) }
+        Publisher { config, channels, source, outlet: Mutex::new(None) }
     }
 
+    /// Cancel safe if it is done again: the line goes on with what was given to it, which the broker recognises when it is repeated.
     pub(super) async fn publish(&self, messages: &[Message]) -> Result<(), Error> {
         for message in messages {
             self.channel(&message.channel)?;
         }
-        let mut batch = Batch { messages, is_stored: vec![false; messages.len()] };
-        let mut line = self.line.lock().await;
-        let within = Duration::from_millis(self.config.publish_timeout_ms);
-        let published = timeout_at(Instant::now() + within, self.publish_on(&mut line, &mut batch)).await;
-        let fault = match published {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(fault)) => fault,
-            Err(_) => Fault::TimedOut(within.as_millis()),
-        };
-        // Whatever may still be on its way on this line comes before all that the next one carries, or never.
-        if matches!(fault, Fault::TimedOut(_) | Fault::Broken(_)) {
-            *line = None;
+        let mut batch = Batch::new(messages);
+        let mut outlet = self.outlet.lock().await;
+        let Err(fault) = self.publish_batch(&mut outlet, &mut batch).await else { return Ok(()) };
+        // A line that does not answer may be dead without knowing it, and one that is forbidden something has answers outstanding.
+        if matches!(fault, Fault::TimedOut(_) | Fault::Broken(_) | Fault::Forbidden(_)) {
+            *outlet = None;
         }
         Err(Error::Publish { acknowledged: batch.stored(), is_transient: fault.is_transient(), source: fault.into() })
     }
 
-    /// Cancel safe if it is done again: the line goes on with what was given to it, in order.
-    async fn publish_on(&self, slot: &mut Option<Line>, batch: &mut Batch<'_>) -> Result<(), Fault> {
-        if slot.as_ref().is_some_and(Line::is_lost) {
-            *slot = None;
-        }
-        let line = match slot {
-            Some(line) => line,
-            None => slot.insert(Line::open(&self.config).await?),
+    async fn publish_batch(&self, outlet: &mut Option<Outlet>, batch: &mut Batch<'_>) -> Result<(), Fault> {
+        let outlet = match outlet {
+            Some(outlet) if !outlet.is_lost() => outlet,
+            _ => outlet.insert(Outlet::open(&self.config).await?),
         };
-        while batch.stored() < batch.messages.len() {
-            match self.publish_rest(line, batch).await {
-                Ok(()) => {}
-                // The broker lost the stream, or has not elected who leads it.
-                Err(fault) if fault.is_stream_missing() => {
-                    line.ensured.clear();
-                    sleep(LOOK_AGAIN_AFTER).await;
-                }
-                Err(fault) => return Err(fault),
+        match self.publish_over(outlet, batch).await {
+            // The broker lost the stream since it was last seen.
+            Err(fault) if fault.is_stream_missing() => {
+                outlet.ensured.clear();
+                self.publish_over(outlet, batch).await
             }
+            published => published,
         }
-        Ok(())
     }
 
-    async fn publish_rest(&self, line: &mut Line, batch: &mut Batch<'_>) -> Result<(), Fault> {
-        let first = batch.stored();
-        for message in &batch.messages[first..] {
-            let Ok(channel) = self.channel(&message.channel) else { continue };
-            if !line.ensured.contains(channel.name) {
-                line.ensure(channel).await?;
-            }
+    /// Sends what is not stored and waits for all answers. After a refusal nothing more is sent.
+    async fn publish_over(&self, outlet: &mut Outlet, batch: &mut Batch<'_>) -> Result<(), Fault> {
+        for message in batch.rest() {
+            outlet.ensure(self.channels, &message.channel).await?;
         }
-        for wave in self.waves(batch.messages, first) {
-            self.publish_wave(line, batch, &wave).await?;
-        }
-        Ok(())
-    }
-
-    /// What may be on its way at once.
-    ///
-    /// A stream with one replica stores what a line carries in that order. With several, a new leader may store what comes after a
-    /// message that the old one lost; so there a message goes when the one before it with its key is stored.
-    fn waves(&self, messages: &[Message], first: usize) -> Vec<Vec<usize>> {
-        if self.config.replicas == 1 {
-            return vec![(first..messages.len()).collect()];
-        }
-        let mut waves: Vec<Vec<usize>> = Vec::new();
-        let mut before: HashMap<(&str, &str), usize> = HashMap::new();
-        for (index, message) in messages.iter().enumerate().skip(first) {
-            let before = before.entry((&message.channel, &message.key)).or_default();
-            if *before == waves.len() {
-                waves.push(Vec::new());
-            }
-            waves[*before].push(index);
-            *before += 1;
-        }
-        waves
-    }
-
-    /// Sends these messages and waits for all answers. After a refusal nothing more is sent.
-    async fn publish_wave(&self, line: &mut Line, batch: &mut Batch<'_>, wave: &[usize]) -> Result<(), Fault> {
-        let first_ticket = line.next_ticket;
-        let mut to_send = wave.iter();
-        let mut in_flight = 0;
+        batch.line_up();
+        let within = Duration::from_millis(self.config.publish_timeout_ms);
+        let late = |_| Fault::TimedOut(within.as_millis());
+        let mut flight = Flight { first_ticket: outlet.next_ticket, places: Vec::new(), count: 0, bytes: 0 };
         let mut refused = None;
         loop {
-            while refused.is_none() && in_flight < IN_FLIGHT_MAX {
-                let Some(index) = to_send.next() else { break };
-                match self.send(line, &batch.messages[*index]).await {
-                    Ok(()) => in_flight += 1,
+            if refused.is_none() {
+                match timeout(within, self.send(outlet, batch, &mut flight)).await.map_err(late)? {
+                    Ok(()) => {}
                     Err(fault @ Fault::TooLarge { .. }) => refused = Some(fault),
                     Err(fault) => return Err(fault),
                 }
             }
-            if in_flight == 0 {
+            if flight.count == 0 {
                 return refused.map_or(Ok(()), Err);
             }
-            let (ticket, answer) = line.answer().await?;
-            let place = ticket.checked_sub(first_ticket).and_then(|place| usize::try_from(place).ok());
-            let Some(index) = place.and_then(|place| wave.get(place)) else { continue };
-            in_flight -= 1;
+            let (ticket, answer) = timeout(within, outlet.answer()).await.map_err(late)??;
+            let Some(place) = flight.land(ticket, batch) else { continue };
             match answer {
-                Ok(()) => batch.is_stored[*index] = true,
+                Ok(()) => batch.note_stored(place),
                 Err(fault) => {
                     refused.get_or_insert(fault);
                 }
@@ -174,22 +132,18 @@ impl Publisher {
         }
     }
 
-    async fn send(&self, line: &mut Line, message: &Message) -> Result<(), Fault> {
-        let subject = names::subject(&self.config.prefix, &message.channel, &message.key);
-        let reply = format!("{}.{}", line.inbox, line.next_ticket);
-        let headers = headers::write(message, &self.source);
-        let client = line.client();
-        let sent = client.publish_with_reply_and_headers(subject, reply, headers, message.payload.clone().into()).await;
-        match sent {
-            Ok(()) => {
-                line.next_ticket += 1;
-                Ok(())
-            }
-            Err(error) if error.kind() == async_nats::client::PublishErrorKind::MaxPayloadExceeded => {
-                Err(Fault::TooLarge { bytes: message.payload.len(), bytes_max: client.max_payload() })
-            }
-            Err(_) => Err(line.broken()),
+    /// Sends as much as may be on its way.
+    async fn send(&self, outlet: &mut Outlet, batch: &mut Batch<'_>, flight: &mut Flight) -> Result<(), Fault> {
+        while flight.count < IN_FLIGHT_MAX
+            && flight.bytes < IN_FLIGHT_BYTES_MAX
+            && let Some(place) = batch.next()
+        {
+            let message = batch.message(place);
+            let subject = names::subject(&self.config.prefix, &message.channel, &message.key);
+            outlet.send(subject, headers::write(message, &self.source), &message.payload).await?;
+            flight.take_off(place, message);
         }
+        Ok(())
     }
 
     fn channel(&self, name: &str) -> Result<&'static Channel, Error> {
@@ -198,69 +152,89 @@ impl Publisher {
     }
 }
 
-impl Batch<'_> {
-    /// How many of the first messages are stored.
-    fn stored(&self) -> usize {
-        self.is_stored.iter().take_while(|is_stored| **is_stored).count()
+impl Flight {
+    fn take_off(&mut self, place: usize, message: &Message) {
+        self.places.push(Some(place));
+        self.count += 1;
+        self.bytes += message.payload.len();
+    }
+
+    /// Whose answer this is; `None` if it is about an abandoned batch, or not the first one.
+    fn land(&mut self, ticket: u64, batch: &Batch<'_>) -> Option<usize> {
+        let number = usize::try_from(ticket.checked_sub(self.first_ticket)?).ok()?;
+        let place = self.places.get_mut(number)?.take()?;
+        self.count -= 1;
+        self.bytes -= batch.message(place).payload.len();
+        Some(place)
     }
 }
 
-impl Line {
+impl Outlet {
     async fn open(config: &Arc<JetStreamConfig>) -> Result<Self, Fault> {
-        let (client, health) = mortal(config).await?;
-        supported(&client, config)?;
-        let inbox = client.new_inbox();
-        let answers = client.subscribe(format!("{inbox}.*")).await;
+        let line = mortal(config).await?;
+        supported(&line.client, config)?;
+        let inbox = line.client.new_inbox();
+        let answers = line.client.subscribe(format!("{inbox}.*")).await;
         let answers = answers.map_err(|error| Fault::Broken(Some(error.to_string())))?;
-        let layout = Layout::over(client, config.clone());
-        Ok(Line { layout, health, answers, inbox, next_ticket: 0, ensured: HashSet::new() })
-    }
-
-    fn client(&self) -> &Client {
-        &self.layout.client
+        let manager = Manager::over(line, config.clone());
+        Ok(Outlet { manager, answers, inbox, next_ticket: 0, ensured: HashSet::new() })
     }
 
     fn is_lost(&self) -> bool {
-        self.health.borrow().was_lost
+        self.manager.line.was_lost_since(Moment::default()) || !self.manager.line.is_connected()
     }
 
-    fn broken(&self) -> Fault {
-        Fault::Broken(self.health.borrow().complaint.clone())
-    }
-
-    /// A request on a line that is lost meanwhile would wait until it times out.
-    async fn ensure(&mut self, channel: &'static Channel) -> Result<(), Fault> {
-        let mut health = self.health.clone();
-        let lost = async move { health.wait_for(|health| health.was_lost).await.is_ok() };
-        let ensured = tokio::select! {
-            ensured = self.layout.ensure_stream(channel) => ensured,
-            _ = lost => Err(self.broken()),
-        };
-        ensured?;
-        self.ensured.insert(channel.name);
+    /// Sees to the stream of a channel, once.
+    async fn ensure(&mut self, channels: &'static [Channel], name: &str) -> Result<(), Fault> {
+        if self.ensured.contains(name) {
+            return Ok(());
+        }
+        if let Some(channel) = channels.iter().find(|channel| channel.name == name) {
+            self.manager.ensure_stream(channel).await?;
+            self.ensured.insert(channel.name);
+        }
         Ok(())
     }
 
-    /// Waits for the next answer: the ticket of its message, and whether that is stored. Fails as soon as the line is lost.
+    async fn send(&mut self, subject: String, headers: async_nats::HeaderMap, payload: &[u8]) -> Result<(), Fault> {
+        let reply = format!("{}.{}", self.inbox, self.next_ticket);
+        let client = &self.manager.line.client;
+        match client.publish_with_reply_and_headers(subject, reply, headers, payload.to_vec().into()).await {
+            Ok(()) => {
+                self.next_ticket += 1;
+                Ok(())
+            }
+            Err(error) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
+                Err(Fault::TooLarge { bytes: payload.len(), bytes_max: client.max_payload() })
+            }
+            Err(_closed) => Err(Fault::Broken(self.manager.line.complaint())),
+        }
+    }
+
+    /// Waits for the next answer: the ticket of its message, and whether that is stored. Fails as soon as the line is lost, or the server
+    /// forbids something: on this line nothing is said but what is being published.
     async fn answer(&mut self) -> Result<(u64, Result<(), Fault>), Fault> {
         loop {
             let message = tokio::select! {
                 biased;
                 message = self.answers.next() => message,
-                _ = self.health.wait_for(|health| health.was_lost) => None,
+                fault = self.manager.line.trouble(Moment::default(), |_| true) => return Err(fault),
             };
-            let Some(message) = message else { return Err(self.broken()) };
+            let Some(message) = message else { return Err(Fault::Broken(self.manager.line.complaint())) };
             let ticket = message.subject.rsplit('.').next().and_then(|ticket| ticket.parse().ok());
             let Some(ticket) = ticket else { continue };
-            if message.status == Some(StatusCode::NO_RESPONDERS) {
-                return Ok((ticket, Err(Fault::NobodyThere("this subject".to_owned()))));
-            }
-            let answer = match serde_json::from_slice::<Answer>(&message.payload) {
-                Ok(Answer { error: None }) => Ok(()),
-                Ok(Answer { error: Some(error) }) => Err(Fault::Refused(error)),
-                Err(error) => Err(Fault::Answer(error.to_string())),
-            };
-            return Ok((ticket, answer));
+            return Ok((ticket, stored(&message)));
         }
+    }
+}
+
+fn stored(answer: &async_nats::Message) -> Result<(), Fault> {
+    if answer.status == Some(StatusCode::NO_RESPONDERS) {
+        return Err(Fault::NobodyThere("this subject".to_owned()));
+    }
+    match serde_json::from_slice(&answer.payload) {
+        Ok(Answer { error: None }) => Ok(()),
+        Ok(Answer { error: Some(error) }) => Err(Fault::Refused(error)),
+        Err(error) => Err(Fault::Answer(error.to_string())),
     }
 }

@@ -57,7 +57,7 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         self.cursor.unsubscribe();
-        // The task gives back what still comes; it ends by itself within a bound.
+        // The task gives back what nobody took; it ends by itself within a bound.
         self.task.detach_all();
     }
 }

@@ -1,8 +1,9 @@
 //! Moves an order on: the one place where its state changes.
 
-use super::Orders;
+use super::{Caller, Orders};
 use crate::domain::{Input, Order, Reason, Then, Transition, decide};
-use crate::messages::Command;
+use crate::messages::clients::{Asker, decision};
+use crate::messages::{Command, events};
 use crate::{Error, store as rows};
 use proto::OrderId;
 use proto::time::Instant;
@@ -22,6 +23,8 @@ pub(crate) struct Push {
     pub(crate) cause: &'static str,
     /// The command that is answered by it.
     pub(crate) answers: Option<Command>,
+    /// The client's command that asks for it, and is answered with it.
+    pub(crate) asker: Option<Asker>,
     pub(crate) traceparent: Option<String>,
 }
 
@@ -68,6 +71,9 @@ impl Orders {
                 if let Some(command) = push.answers {
                     outbox::settle(&mut change, &command.effect_id(order.id));
                 }
+                if let Some(asker) = &push.asker {
+                    asker.comply(&mut change, order);
+                }
                 return (None, change);
             }
             Transition::Move { to, then } => (to, then),
@@ -91,6 +97,7 @@ impl Orders {
         if let Some(command) = command {
             outbox::oblige(&mut change, &command.about(&next, push.traceparent.as_deref()), &self.config.outbox);
         }
+        tell_outside(&mut change, &next, push);
         (Some(next), change)
     }
 
@@ -107,8 +114,22 @@ impl Orders {
     }
 
     /// Cancels an order for its client.
-    pub(crate) async fn cancel(&self, order_id: OrderId, traceparent: Option<String>) -> Result<Order, Error> {
-        let push = Push { input: Input::Cancel, reasons: Vec::new(), cause: "CancelOrder", answers: None, traceparent };
+    pub(crate) async fn cancel(&self, order_id: OrderId, caller: Caller) -> Result<Order, Error> {
+        let Caller { principal: _, traceparent, asker } = caller;
+        let (input, cause) = (Input::Cancel, "CancelOrder");
+        let push = Push { input, reasons: Vec::new(), cause, answers: None, asker, traceparent };
         self.advance(order_id, &push).await
+    }
+}
+
+/// Adds to a change what is said about it outside: the event, and the answers that somebody waits for.
+fn tell_outside(change: &mut Change, next: &Order, push: &Push) {
+    let traceparent = push.traceparent.as_deref();
+    outbox::append(change, &events::changed(next, traceparent));
+    if let Some(asker) = &push.asker {
+        asker.comply(change, next);
+    }
+    if let Some(answer) = decision(next, traceparent) {
+        outbox::append(change, &answer);
     }
 }

@@ -3,11 +3,14 @@
 use super::Orders;
 use crate::Error;
 use crate::domain::{Draft, Order, Placed, price};
-use crate::messages::Command;
+use crate::messages::clients::Asker;
+use crate::messages::{Command, events};
 use crate::store::{self as rows, Key};
+use prost::Message as _;
 use proto::comanda::order::v1 as wire;
 use proto::time::Instant;
 use proto::{OrderId, Violations};
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 use store::Change;
@@ -20,6 +23,44 @@ pub(crate) struct Caller {
     pub(crate) principal: String,
     /// W3C trace context.
     pub(crate) traceparent: Option<String>,
+    /// Who is to be answered over a channel, in the transaction that does what was asked for.
+    pub(crate) asker: Option<Asker>,
+}
+
+/// A request for an order, whichever way it came.
+#[derive(Debug)]
+pub(crate) struct Wish {
+    draft: Result<Draft, Violations>,
+    key: Option<Key>,
+}
+
+impl Wish {
+    /// Reads a request that arrived at `now`.
+    pub(crate) fn read(mut request: wire::CreateOrderRequest, now: Instant) -> Self {
+        let key = key(&mut request);
+        Wish { draft: Draft::parse(request, now), key }
+    }
+}
+
+/// The key of a request that carries one, with all else of the request hashed, to tell requests apart that carry the same key.
+fn key(request: &mut wire::CreateOrderRequest) -> Option<Key> {
+    if request.request_id.is_empty() {
+        return None;
+    }
+    // Put back afterwards: cheaper than a copy of the whole order without it.
+    let request_id = std::mem::take(&mut request.request_id);
+    let fingerprint = Sha256::digest(request.encode_to_vec()).to_vec();
+    request.request_id.clone_from(&request_id);
+    Some(Key { request_id, fingerprint })
+}
+
+/// What came of a request for an order.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    /// The order is new; the caller's command, if it was one, is answered.
+    Now(Order),
+    /// It was taken before, under the same key.
+    Before(Order),
 }
 
 impl Orders {
@@ -27,26 +68,23 @@ impl Orders {
     ///
     /// A key that is new, as nearly all are, costs no look-up: it is written with the order, and only what fails is looked up. So a repeated
     /// call is answered with its order even if the same request would be refused by now.
-    pub(crate) async fn create(
-        &self,
-        draft: Result<Draft, Violations>,
-        key: Option<&Key>,
-        caller: &Caller,
-    ) -> Result<Order, Error> {
-        let taken = self.take(draft, key, caller).await;
-        let (Err(error), Some(key)) = (&taken, key) else { return taken };
+    pub(crate) async fn create(&self, wish: Wish, caller: &Caller) -> Result<Taken, Error> {
+        let Wish { draft, key } = wish;
+        let taken = self.take(draft, key.as_ref(), caller).await;
+        let (Err(error), Some(key)) = (&taken, key) else { return taken.map(Taken::Now) };
         if error.is_fault() && !error.is_conflict() {
-            return taken;
+            return taken.map(Taken::Now);
         }
         match rows::find_key(&self.store, &caller.principal, &key.request_id).await? {
-            Some(keyed) if keyed.fingerprint == key.fingerprint => self.get(keyed.order_id).await,
+            Some(keyed) if keyed.fingerprint == key.fingerprint => self.get(keyed.order_id).await.map(Taken::Before),
             Some(_) => Err(Error::KeyReused),
-            None => taken,
+            None => taken.map(Taken::Now),
         }
     }
 
     async fn take(&self, draft: Result<Draft, Violations>, key: Option<&Key>, caller: &Caller) -> Result<Order, Error> {
-        let order = self.place(draft?).await?;
+        let mut order = self.place(draft?).await?;
+        order.client = caller.asker.as_ref().map(|asker| asker.client.clone());
         let mut change = self.to_write(&order, caller);
         if let Some(key) = key {
             rows::insert_key(&mut change, &caller.principal, key, &order);
@@ -88,6 +126,10 @@ impl Orders {
         for command in [Command::ValidateConsumerInfo, Command::ValidateOrderDetails] {
             let message = command.about(order, caller.traceparent.as_deref());
             outbox::oblige(&mut change, &message, &self.config.outbox);
+        }
+        outbox::append(&mut change, &events::created(order, caller.traceparent.as_deref()));
+        if let Some(asker) = &caller.asker {
+            asker.accept(&mut change, order);
         }
         change
     }

@@ -31,14 +31,14 @@ impl Orders {
         let (order, steps) = rows::find_with_history(&self.store, order_id, 0).await?;
         let waiting = outbox::awaited(&self.store, &order_id.to_string()).await;
         let waiting = waiting.map_err(Error::store("load what an order waits for"))?;
-        let awaited = waiting.into_iter().filter_map(|it| Awaited::read(it, order_id)).collect();
+        let awaited = waiting.iter().filter_map(|it| Awaited::read(it, order_id)).collect();
         Ok(Journey { order, steps, awaited })
     }
 }
 
 impl Awaited {
     /// `None` for a command that a later version of this program has sent.
-    fn read(awaited: outbox::Awaited, order_id: OrderId) -> Option<Self> {
+    fn read(awaited: &outbox::Awaited, order_id: OrderId) -> Option<Self> {
         Some(Awaited {
             command: Command::ALL.into_iter().find(|it| it.effect_id(order_id) == awaited.effect_id)?,
             since: Instant(awaited.since_us),

@@ -22,6 +22,7 @@ impl Handle for Replies {
             reasons: reply.reasons,
             cause: reply.name,
             answers: Some(reply.answers),
+            asker: None,
             traceparent: message.traceparent.clone(),
         };
         match self.0.advance(reply.order_id, &push).await {
@@ -31,7 +32,8 @@ impl Handle for Replies {
     }
 }
 
-fn outcome_of(error: &Error) -> Outcome {
+/// What a failure means for the message at hand.
+pub(super) fn outcome_of(error: &Error) -> Outcome {
     match error {
         Error::OrderUnknown(_) | Error::Corrupt { .. } => Outcome::Poison { why: error.to_string() },
         Error::Invalid(_)

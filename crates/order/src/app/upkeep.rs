@@ -5,8 +5,9 @@ use super::advance::Push;
 use crate::domain::{Input, Reason, ReasonCode};
 use crate::{Error, store as rows};
 use lifecycle::{Drain, Rhythm};
-use proto::OrderId;
+use messaging::Bus;
 use proto::time::Instant;
+use proto::{OrderId, channel};
 use std::time::Duration;
 use store::Change;
 use tracing::warn;
@@ -17,6 +18,8 @@ const EXPIRY_PERIOD: Duration = Duration::from_millis(250);
 const EXPIRED_AT_ONCE: i64 = 100;
 const FORGETTING_PERIOD: Duration = Duration::from_secs(60);
 const COUNTING_PERIOD: Duration = Duration::from_secs(5);
+/// How long a client may find no channel after the broker came up.
+const OPENING_PERIOD: Duration = Duration::from_secs(1);
 
 /// Rejects orders whose `validate_by` has passed, until it is asked to drain.
 pub(crate) async fn expire_orders(orders: Orders, drain: Drain) {
@@ -34,6 +37,22 @@ pub(crate) async fn forget_keys(orders: Orders, drain: Drain) {
         let mut change = Change::new();
         rows::drop_old_keys(&mut change, Instant::now().minus(kept));
         told("forget idempotency keys", orders.store.commit(change).await);
+    }
+}
+
+/// Sees that the channels that only clients outside read are there before the first message is, so that a client can subscribe to them.
+/// Looks again whenever the bus was away, since it may have lost them. Until it is asked to drain.
+pub(crate) async fn keep_channels_open(bus: Bus, drain: Drain) {
+    let mut rhythm = Rhythm::every(OPENING_PERIOD, drain);
+    let mut are_open = false;
+    while rhythm.beat().await {
+        are_open &= bus.is_connected();
+        if are_open || !bus.is_connected() {
+            continue;
+        }
+        let opened = bus.ensure(channel::ORDER_ANSWERS).await.and(bus.ensure(channel::ORDER_EVENTS).await);
+        are_open = opened.is_ok();
+        told("open the channels for clients", opened);
     }
 }
 
@@ -71,7 +90,7 @@ async fn expire(orders: &Orders, order_id: OrderId) -> Result<(), Error> {
         orders.journey(order_id).await?.awaited.iter().map(|awaited| awaited.command.replies().join(" or ")).collect();
     let message = format!("The order was not decided before its validateBy; missing: {}.", missing.join(", "));
     let reason = Reason { code: ReasonCode::ValidationTimedOut.into(), message, field: "validateBy".to_owned() };
-    let push =
-        Push { input: Input::Expire, reasons: vec![reason], cause: "validate_by", answers: None, traceparent: None };
+    let (input, cause) = (Input::Expire, "validate_by");
+    let push = Push { input, reasons: vec![reason], cause, answers: None, asker: None, traceparent: None };
     orders.advance(order_id, &push).await.map(|_| ())
 }

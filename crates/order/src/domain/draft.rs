@@ -3,12 +3,13 @@
 use proto::comanda::order::v1 as wire;
 use proto::time::Instant;
 use proto::{ConsumerId, RestaurantId, Violation, Violations};
+use std::ops::RangeInclusive;
 
 /// Lines of an order at most; the largest of 13,397 real ones has 60.
 const LINES_MAX: usize = 500;
-const QUANTITY: std::ops::RangeInclusive<i32> = 1..=999;
+const QUANTITY: RangeInclusive<i32> = 1..=999;
 const MENU_ITEM_ID_CHARS_MAX: usize = 100;
-const REQUEST_ID_CHARS_MAX: usize = 255;
+const REQUEST_ID_CHARS: RangeInclusive<usize> = 0..=255;
 const ADDRESS_LINES_MAX: usize = 5;
 const ADDRESS_LINE_CHARS_MAX: usize = 200;
 const CITY_CHARS_MAX: usize = 100;
@@ -40,7 +41,7 @@ impl Draft {
         let restaurant_id = wrong.take(RestaurantId::parse("restaurant_id", &request.restaurant_id));
         let lines = parse_lines(request.lines, &mut wrong);
         let delivery_address = parse_address(request.delivery_address, &mut wrong);
-        wrong.take(check_request_id(&request.request_id));
+        wrong.take(check_printable("request_id", &request.request_id, REQUEST_ID_CHARS));
         let validate_by = wrong.take(parse_validate_by(request.validate_by.as_ref(), now));
         match (consumer_id, restaurant_id, delivery_address, validate_by) {
             (Some(consumer_id), Some(restaurant_id), Some(delivery_address), Some(validate_by)) if wrong.is_empty() => {
@@ -97,13 +98,17 @@ fn parse_address(address: Option<wire::Address>, wrong: &mut Violations) -> Opti
     Some(address)
 }
 
-fn check_request_id(request_id: &str) -> Result<(), Violation> {
-    let is_printable = request_id.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    if !is_printable || request_id.len() > REQUEST_ID_CHARS_MAX {
-        let complaint = format!("must be 1 to {REQUEST_ID_CHARS_MAX} printable ASCII characters");
-        return Err(Violation::new("request_id", complaint));
+/// The text, if it has so many characters and all of them are printable ASCII. One that may be empty may be left out.
+pub(crate) fn check_printable<'a>(
+    field: &str,
+    text: &'a str,
+    chars: RangeInclusive<usize>,
+) -> Result<&'a str, Violation> {
+    let is_printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if !is_printable || !chars.contains(&text.len()) {
+        return Err(Violation::new(field, format!("must be 1 to {} printable ASCII characters", chars.end())));
     }
-    Ok(())
+    Ok(text)
 }
 
 fn parse_validate_by(validate_by: Option<&prost_types::Timestamp>, now: Instant) -> Result<Option<Instant>, Violation> {
@@ -113,7 +118,7 @@ fn parse_validate_by(validate_by: Option<&prost_types::Timestamp>, now: Instant)
     }
 }
 
-fn check_text(field: &str, text: &str, chars: std::ops::RangeInclusive<usize>) -> Result<(), Violation> {
+fn check_text(field: &str, text: &str, chars: RangeInclusive<usize>) -> Result<(), Violation> {
     let count = text.chars().count();
     if *chars.start() > 0 && text.trim().is_empty() {
         return Err(Violation::required(field));

@@ -1,6 +1,6 @@
 //! An order: what was placed, which never changes, and how far it has come.
 
-use super::{Reason, State};
+use super::{Client, Reason, State};
 use prost_types::Timestamp;
 use proto::OrderId;
 use proto::comanda::order::v1 as wire;
@@ -18,6 +18,8 @@ pub(crate) struct Order {
     /// Why it was rejected; empty unless it was.
     pub(crate) reasons: Vec<Reason>,
     pub(crate) placed: Placed,
+    /// Who is told of its end over a channel, if it was created over one. Lists leave it out: nobody decides by them.
+    pub(crate) client: Option<Arc<Client>>,
 }
 
 /// What the client asked for, priced, in the contract's form; its fields that change are left empty.
@@ -27,7 +29,7 @@ pub(crate) struct Placed(pub(crate) Arc<wire::Order>);
 impl Order {
     /// A new order.
     pub(crate) fn place(id: OrderId, created: Instant, placed: Placed) -> Self {
-        Order { id, state: State::Pending, version: 1, updated: created, reasons: Vec::new(), placed }
+        Order { id, state: State::Pending, version: 1, updated: created, reasons: Vec::new(), placed, client: None }
     }
 
     /// The order after a change.

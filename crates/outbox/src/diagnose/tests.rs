@@ -18,6 +18,8 @@ fn well() -> ServiceFacts {
             holder: Some(holder),
             epoch: 1,
             is_paused: false,
+            switched_to: None,
+            is_tailed: false,
             position: 0,
             slots: Vec::new(),
             oldest_transaction: None,

@@ -81,12 +81,13 @@ pub(super) fn begin(change: &mut Change) {
 
 pub(super) fn write(change: &mut Change, mark: &Mark<'_>) {
     // The floor moves with `from` only, so that it does not come to stand above what is still to be read. It was read before this
-    // transaction has its id, so whoever has a later id took its positions above it.
+    // transaction has its id, so whoever has a later id took its positions above it. What is remembered from before a crash of the
+    // server is not written: ids that it takes for seen may have been given again.
     let sql =
         "UPDATE outbox_cursor SET until_us = outbox_now_us() + ?3, position = ?4, from_snapshot = ?5, to_snapshot = ?6,
             floor = CASE WHEN from_snapshot = ?5 THEN floor ELSE ?7 END,
             floor_xid = CASE WHEN from_snapshot = ?5 THEN floor_xid ELSE pg_current_xact_id() END
-        WHERE lane = ?1 AND epoch = ?2";
+        WHERE lane = ?1 AND epoch = ?2 AND EXISTS (SELECT FROM outbox_session s WHERE s.lane = ?1 AND s.epoch = ?2)";
     let Cursor { position, from, to, floor } = mark.cursor;
     let update = Statement::new(sql).bind(LANE).bind(mark.epoch).bind(mark.lease_us).bind(*position);
     let update = update.bind(from.as_str()).bind(to.clone()).bind(*floor);

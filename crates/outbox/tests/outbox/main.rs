@@ -7,6 +7,8 @@ mod consume;
 mod inbox;
 mod metrics;
 mod parking;
+mod postgres;
 mod relay;
 mod sweep;
+mod tailing;
 mod world;

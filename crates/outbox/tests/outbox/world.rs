@@ -69,12 +69,21 @@ impl World {
         if !Postgres::require() {
             return None;
         }
-        let url = Postgres::shared().await.database().await;
-        let store =
-            Store::open_postgres(&PostgresConfig { url: url.clone(), ..PostgresConfig::default() }).await.unwrap();
-        let mut world = World::around(store, &store::Config::default(), tempfile::tempdir().unwrap()).await;
-        world.url = url;
-        Some(world)
+        Some(World::on(Postgres::shared().await).await)
+    }
+
+    /// On a new database of a server.
+    pub(crate) async fn on(server: &Postgres) -> Self {
+        let url = server.database().await;
+        World::at(&PostgresConfig { url, ..PostgresConfig::default() }, &store::Config::default()).await
+    }
+
+    /// On a database of PostgreSQL, with a bus of which the file is limited.
+    pub(crate) async fn at(postgres: &PostgresConfig, bus: &store::Config) -> Self {
+        let store = Store::open_postgres(postgres).await.unwrap();
+        let mut world = World::around(store, bus, tempfile::tempdir().unwrap()).await;
+        world.url.clone_from(&postgres.url);
+        world
     }
 
     async fn around(store: Store, config: &store::Config, directory: TempDir) -> Self {
@@ -89,6 +98,26 @@ impl World {
         let (store, bus) = (self.store.clone(), self.bus.clone());
         let (config, metrics) = (self.config.clone(), self.metrics.clone());
         Running::start(|drain| outbox::relay(store, bus, config, metrics, drain))
+    }
+
+    /// Fills the bus until it takes nothing more; returns how many messages that takes.
+    pub(crate) async fn fill_bus(&self) -> usize {
+        let filler = |bytes| Message::new("filler", "T", String::new(), String::new(), vec![7; bytes]);
+        let mut fillers = 0;
+        // The small ones take the room that is left beside the large ones.
+        for bytes in [8 * 1024, 1] {
+            while self.bus.publish(&[filler(bytes)]).await.is_ok() {
+                fillers += 1;
+                assert!(fillers < 1_000);
+            }
+        }
+        fillers
+    }
+
+    /// Makes room in the bus again.
+    pub(crate) async fn empty_bus(&self, fillers: usize) {
+        let mut drain = self.bus.subscribe("filler", "drain").await.unwrap();
+        take(&mut drain, fillers).await;
     }
 
     /// Lets the lease of a relay run out that was cut off and cannot give it back.

@@ -34,11 +34,16 @@ pub(super) enum Purpose {
 }
 
 impl Purpose {
+    /// Plans are kept, also those that were made while a table was empty and reading all of it was best; so a line that serves calls goes
+    /// by an index wherever there is one.
     fn settings(self) -> &'static str {
         match self {
-            Purpose::Read => "SET default_transaction_read_only = on; SET statement_timeout = '10s'",
+            Purpose::Read => {
+                "SET default_transaction_read_only = on; SET statement_timeout = '10s'; SET enable_seqscan = off; SET jit = off"
+            }
             Purpose::Write => {
-                "SET lock_timeout = '2s'; SET statement_timeout = '10s'; SET idle_in_transaction_session_timeout = '30s'"
+                "SET lock_timeout = '2s'; SET statement_timeout = '10s'; SET idle_in_transaction_session_timeout = '30s';
+                 SET enable_seqscan = off; SET jit = off"
             }
             Purpose::Migrate => "SET client_min_messages = warning",
         }

@@ -1,6 +1,6 @@
 //! The growth of a schema.
 
-use super::connection::{Connection, Purpose, answer};
+use super::connection::{Connection, Purpose, answer, statement_error};
 use super::target::Target;
 use crate::error::Source;
 use crate::{Error, Migration, Statement};
@@ -24,7 +24,10 @@ pub(super) async fn migrate(target: &Target, component: &'static str, migrations
         line.prepare(&add).await?;
         begin(&line).await?;
         if answer(line.execute(&add).await).await? == 1 {
-            line.run(sql).await.map_err(|error| failed(error.into()))?;
+            line.run(sql).await.map_err(|error| match statement_error("a migration", error) {
+                Error::Statement { is_transient: false, source, .. } => failed(source),
+                away => away,
+            })?;
         }
         answer(line.say("COMMIT").await).await?;
     }

@@ -22,6 +22,8 @@ const UNCONFIRMED_MAX: Duration = Duration::from_secs(10);
 pub(super) struct Target {
     pub(super) config: tokio_postgres::Config,
     pub(super) tls: Option<MakeRustlsConnect>,
+    /// Where the certificates are that `tls` was made of.
+    pub(super) files: Option<PostgresTls>,
 }
 
 impl Target {
@@ -42,7 +44,7 @@ impl Target {
         config.connect_timeout(ACCEPT_WITHIN).tcp_user_timeout(UNCONFIRMED_MAX).keepalives_idle(UNCONFIRMED_MAX);
         let tls = settings.tls.as_ref().map(encryption).transpose()?;
         config.ssl_mode(if tls.is_some() { SslMode::Require } else { SslMode::Disable });
-        Ok(Target { config, tls })
+        Ok(Target { config, tls, files: settings.tls.clone() })
     }
 
     /// The name of the database.

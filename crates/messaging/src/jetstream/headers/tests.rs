@@ -4,7 +4,8 @@ use super::*;
 use proptest::option;
 use proptest::prelude::{any, prop_assert_eq, proptest};
 
-const PLACE: Place<'static> = Place { stream: "S", sequence: 7, stored_us: 1_700_000_000_000_000 };
+const ORIGIN: Origin<'static> =
+    Origin { stream: "S", subject: "c.orders.=", sequence: 7, stored_us: 1_700_000_000_000_000 };
 
 fn message() -> Message {
     Message::new("orders", "comanda.Test", "order".to_owned(), "effect:1".to_owned(), Vec::new())
@@ -29,12 +30,12 @@ fn attributes_stand_in_headers_as_cloudevents_has_them() {
 
 #[test]
 fn a_foreign_message_is_filled_in_and_has_one_id() {
-    let read_it = || read("orders", &HeaderMap::new(), vec![1], &PLACE);
+    let read_it = || read("orders", &HeaderMap::new(), vec![1], &ORIGIN);
 
     let message = read_it();
 
     assert_eq!((message.key.as_str(), message.kind.as_str()), ("", ""));
-    assert_eq!((message.effect_id.clone(), message.created_us), (message.id.to_string(), PLACE.stored_us));
+    assert_eq!((message.effect_id.clone(), message.created_us), (message.id.to_string(), ORIGIN.stored_us));
     assert_eq!(read_it(), message);
 }
 
@@ -43,9 +44,30 @@ fn an_id_that_is_no_uuid_still_names_its_message() {
     let mut headers = HeaderMap::new();
     headers.insert("ce-id", "A234-1234");
 
-    let message = read("orders", &headers, Vec::new(), &PLACE);
+    let message = read("orders", &headers, Vec::new(), &ORIGIN);
 
-    assert_eq!(message, read("orders", &headers, Vec::new(), &PLACE));
+    assert_eq!(message, read("orders", &headers, Vec::new(), &ORIGIN));
+}
+
+#[test]
+fn a_foreign_message_that_is_published_again_has_the_same_effect() {
+    for header in ["ce-id", "Nats-Msg-Id"] {
+        let mut headers = HeaderMap::new();
+        headers.insert(header, "A234-1234");
+
+        let again = read("orders", &headers, Vec::new(), &Origin { sequence: 8, ..ORIGIN });
+
+        assert_eq!(again.effect_id, "A234-1234");
+    }
+}
+
+#[test]
+fn a_foreign_message_may_name_its_key_in_its_subject_alone() {
+    let origin = Origin { subject: "c.orders.4711", ..ORIGIN };
+
+    let message = read("orders", &HeaderMap::new(), Vec::new(), &origin);
+
+    assert_eq!(message.key, "4711");
 }
 
 proptest! {
@@ -58,7 +80,7 @@ proptest! {
         let (key, kind, effect_id) = texts;
         let message = Message { key, kind, effect_id, traceparent, created_us, ..message() };
 
-        let read = read("orders", &write(&message, "/comanda"), Vec::new(), &PLACE);
+        let read = read("orders", &write(&message, "/comanda"), Vec::new(), &ORIGIN);
 
         prop_assert_eq!(read, message);
     }

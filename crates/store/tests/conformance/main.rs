@@ -2,10 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a failure is a panic")]
 
-use servers::Postgres;
-use std::future::Future;
-use store::{Change, Config, Error, Migration, PostgresConfig, Row, Statement, Store, Value};
-use tempfile::TempDir;
+mod database;
+
+use database::{Database, PostgresDatabase, SqliteFile, step};
+use store::{Change, Error, Migration, Row, Statement, Store, Value};
 use tokio::task::{JoinSet, yield_now};
 
 /// Expands to one test per behaviour; a further adapter is one further line.
@@ -54,49 +54,6 @@ macro_rules! conformance {
 
 conformance!(sqlite => Some(SqliteFile::new()));
 conformance!(postgres => PostgresDatabase::new().await);
-
-/// One database that can be opened again and again.
-trait Database {
-    fn open(&self) -> impl Future<Output = Store>;
-}
-
-struct SqliteFile(TempDir);
-
-impl SqliteFile {
-    fn new() -> Self {
-        SqliteFile(tempfile::tempdir().unwrap())
-    }
-}
-
-impl Database for SqliteFile {
-    async fn open(&self) -> Store {
-        Store::open_sqlite(&self.0.path().join("store.db"), &Config::default()).unwrap()
-    }
-}
-
-/// A database of its own on the server that all tests share.
-struct PostgresDatabase(PostgresConfig);
-
-impl PostgresDatabase {
-    async fn new() -> Option<Self> {
-        if !Postgres::require() {
-            return None;
-        }
-        let url = Postgres::shared().await.database().await;
-        Some(PostgresDatabase(PostgresConfig { url, ..PostgresConfig::default() }))
-    }
-}
-
-impl Database for PostgresDatabase {
-    async fn open(&self) -> Store {
-        Store::open_postgres(&self.0).await.unwrap()
-    }
-}
-
-/// A step whose text both databases understand.
-const fn step(version: u32, name: &'static str, sql: &'static str) -> Migration {
-    Migration { version, name, sqlite: sql, postgres: Some(sql) }
-}
 
 const ITEMS: &[Migration] = &[step(1, "items", "CREATE TABLE item (name TEXT PRIMARY KEY, units INTEGER NOT NULL)")];
 

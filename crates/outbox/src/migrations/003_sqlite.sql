@@ -1,0 +1,1 @@
+-- Nothing to do: positions are in order here.

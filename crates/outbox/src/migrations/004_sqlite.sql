@@ -1,0 +1,1 @@
+-- Nothing to do: there is no log to tail, and one way to publish.
