@@ -20,6 +20,12 @@ enum Xtask {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Measures, in release: `outbox`, `intake` or `idle`, with `--quick` in less than a minute.
+    Bench {
+        /// Goes to the benchmarks: a name and its options; `NAME --help` tells them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        arguments: Vec<String>,
+    },
     /// Checks format, lints and the contract.
     Lint,
     /// Sees that the servers are there that tests run, and fetches NATS and Consul into target/tools if they are not.
@@ -49,6 +55,7 @@ fn main() -> ExitCode {
     let started = Instant::now();
     let result = match Xtask::parse() {
         Xtask::Test { arguments } => test(&arguments),
+        Xtask::Bench { arguments } => bench(&arguments),
         Xtask::Lint => lint(),
         Xtask::Servers => servers::run(),
         Xtask::Cluster { command } => cluster::run(&command),
@@ -75,6 +82,11 @@ fn test(arguments: &[String]) -> Result<(), Failed> {
     let selection: &[&str] =
         if arguments.iter().any(|it| it == "-p" || it == "--package") { &[] } else { &["--workspace"] };
     cargo(&["test"]).arguments(selection).arguments(arguments).run()
+}
+
+fn bench(arguments: &[String]) -> Result<(), Failed> {
+    servers::before_tests()?;
+    cargo(&["run", "--release", "--package", "bench", "--"]).arguments(arguments).run()
 }
 
 /// Runs a program of the fault suite on the programs that users run.

@@ -1,0 +1,64 @@
+//! The command line of the benchmarks.
+
+mod idle;
+mod intake;
+mod outbox;
+mod report;
+mod usage;
+
+use clap::Parser;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Why something could not be measured.
+type Fault = Box<dyn std::error::Error + Send + Sync>;
+type Measured<T> = Result<T, Fault>;
+
+/// Measures what the platform does, beside floors and peers in the same run; writes `target/bench/NAME.json`.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask bench")]
+enum Bench {
+    /// What an idle platform costs.
+    Idle(idle::Arguments),
+    /// How many orders per second are taken, durably: PostgreSQL beside pgbench, SQLite beside a bare loop.
+    Intake(intake::Arguments),
+    /// How fast the outbox drains, how soon a commit is delivered, and whether its tables stay small.
+    Outbox(outbox::Arguments),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let started = Instant::now();
+    let measured = match Bench::parse() {
+        Bench::Idle(arguments) => idle::measure(&arguments).await,
+        Bench::Outbox(arguments) => outbox::measure(&arguments).await,
+        Bench::Intake(arguments) => intake::measure(&arguments).await,
+    };
+    match measured.and_then(|report| report.publish()) {
+        Ok(()) => {
+            println!("done in {:.0} s", started.elapsed().as_secs_f64());
+            ExitCode::SUCCESS
+        }
+        Err(fault) => {
+            eprintln!("error: {}", complete(&*fault));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A fault with all its reasons.
+fn complete(fault: &(dyn std::error::Error + 'static)) -> String {
+    let reasons = std::iter::successors(Some(fault), |fault| fault.source());
+    reasons.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Bench::command().debug_assert();
+    }
+}
