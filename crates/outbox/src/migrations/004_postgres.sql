@@ -24,15 +24,6 @@ AS $$
     )
 $$;
 
--- Makes the slot, which waits for every transaction that is running, but for none longer than this. Not within a transaction that writes,
--- and without a handler for what goes wrong, which would leave the half-made slot in the hands of its session.
-CREATE FUNCTION outbox_tail_create() RETURNS VOID LANGUAGE plpgsql VOLATILE
-SET lock_timeout = '1s'
-AS $$
-BEGIN
-    PERFORM pg_create_logical_replication_slot(outbox_tail_slot(), 'pgoutput');
-END $$;
-
 -- Ends the line of whoever reads the slot. Only for the holder of the lane.
 CREATE FUNCTION outbox_tail_free(the_lane BIGINT, the_epoch BIGINT) RETURNS VOID LANGUAGE sql VOLATILE
 AS $$

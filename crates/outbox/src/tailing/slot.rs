@@ -166,8 +166,9 @@ impl Maker {
         Err(Cut::InUse.into())
     }
 
-    /// Makes the slot when what is running has ended, as it would wait for that with a line and a snapshot. By a line that reads, since it
-    /// must not be within a transaction that writes.
+    /// Makes the slot when what is running has ended, as it would wait for that with a line and a snapshot; what has begun since, it waits
+    /// for, but for none longer than a second. By a line that reads, since it must not be within a transaction that writes; and not within
+    /// a function, where PostgreSQL 15 now and then loses track of the snapshots that it takes.
     async fn create(&self) -> Result<(), Setback> {
         let running = next_transaction(&self.store).await?;
         loop {
@@ -181,7 +182,9 @@ impl Maker {
             }
             sleep(WAIT_AGAIN_AFTER).await;
         }
-        self.store.query(Statement::new("SELECT outbox_tail_create()")).await?;
+        let create = "SELECT made.slot_name FROM (SELECT set_config('lock_timeout', '1s', true) AS timeout) AS setting,
+            LATERAL pg_create_logical_replication_slot(outbox_tail_slot() || left(setting.timeout, 0), 'pgoutput') AS made";
+        self.store.query(Statement::new(create)).await?;
         Ok(())
     }
 }

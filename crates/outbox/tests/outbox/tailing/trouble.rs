@@ -29,15 +29,20 @@ async fn cut(server: &Postgres, world: &World) {
     .await;
 }
 
-/// Drops the slot under the relay's hands.
+/// Drops the slot under the relay's hands, faster than it opens its line again.
 async fn drop_slot(server: &Postgres, world: &World) {
-    eventually(PATIENCE, async || {
-        server.psql(database(world), CUT).await?;
-        let drop =
-            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()";
-        server.psql(database(world), drop).await.map(|_| ())
-    })
-    .await;
+    let sql = "DO $$ BEGIN
+        LOOP
+            PERFORM pg_terminate_backend(active_pid, 1000) FROM pg_replication_slots
+                WHERE active_pid IS NOT NULL AND database = current_database();
+            BEGIN
+                PERFORM pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database();
+                RETURN;
+            EXCEPTION WHEN object_in_use THEN NULL;
+            END;
+        END LOOP;
+    END $$";
+    server.psql(database(world), sql).await.unwrap();
 }
 
 #[tokio::test]
