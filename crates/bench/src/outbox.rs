@@ -24,9 +24,9 @@ pub(crate) struct Arguments {
     /// Messages that a drain begins with.
     #[arg(long)]
     drained: Option<u32>,
-    /// Seconds of a run that measures latency.
+    /// Milliseconds of a run that measures latency.
     #[arg(long)]
-    seconds: Option<u64>,
+    latency_ms: Option<u64>,
     /// Commands that go through outbox, obligations and inbox to see whether the tables grow.
     #[arg(long)]
     messages: Option<u64>,
@@ -52,7 +52,7 @@ impl Arguments {
     }
 
     fn latency_within(&self) -> Duration {
-        Duration::from_secs(self.seconds.unwrap_or(if self.quick { 1 } else { 10 }))
+        Duration::from_millis(self.latency_ms.unwrap_or(if self.quick { 500 } else { 10_000 }))
     }
 
     fn messages(&self) -> u64 {

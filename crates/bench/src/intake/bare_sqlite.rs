@@ -1,6 +1,6 @@
 //! A bare loop that writes the rows of an order to a SQLite file with the statements of the service, one transaction for each.
 
-use super::rows::{Command, Sample};
+use super::rows::{Message, Sample};
 use crate::Measured;
 use rusqlite::{Connection, params};
 use std::path::Path;
@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 pub(super) const SUBJECT: &str = "bare-rusqlite";
 
 const ORDER: &str =
-    "INSERT INTO orders (order_id, state, version, consumer_id, restaurant_id, update_us, validate_by_us, placed)
-    VALUES (?1, 1, 1, ?2, ?3, ?4, NULL, ?5)";
+    "INSERT INTO orders (order_id, state, version, consumer_id, restaurant_id, update_us, validate_by_us, placed,
+        reply_address, correlation_id, command_id)
+    VALUES (?1, 1, 1, ?2, ?3, ?4, NULL, ?5, NULL, NULL, NULL)";
 const HISTORY: &str = "INSERT INTO history (order_id, version, state, at_us, cause, rejection) VALUES (?1, 1, 1, ?2, 'CreateOrder', NULL)";
 const OUTBOX: &str =
     "INSERT INTO outbox (message_id, effect_id, channel, key, kind, causation_id, traceparent, created_us, payload)
@@ -23,6 +24,8 @@ const KEY: &str = "INSERT INTO idempotency (principal, request_id, fingerprint, 
 /// When a command without a reply would be sent again.
 const DUE_AFTER_US: i64 = 5_000_000;
 const CONSUMERS: i64 = 1_000;
+/// Messages that await a reply; they come first.
+const COMMANDS: i64 = 2;
 
 /// Orders per second in a file that has the schema.
 pub(super) fn run(path: &Path, sample: &Sample, within: Duration) -> Measured<f64> {
@@ -45,12 +48,14 @@ fn write(connection: &mut Connection, sample: &Sample, number: i64) -> rusqlite:
     let say = |sql: &str, values: &[&dyn rusqlite::ToSql]| transaction.prepare_cached(sql)?.execute(values);
     say(ORDER, params![order_id, id(number % CONSUMERS), sample.restaurant_id, now_us, sample.placed])?;
     say(HISTORY, params![order_id, now_us])?;
-    for (place, Command { effect, channel, kind, payload }) in (0_i64..).zip(&sample.commands) {
-        let message_id = (i128::from(number) * 2 + i128::from(place)).to_be_bytes();
+    for (place, Message { effect, channel, kind, payload }) in (0_i64..).zip(&sample.messages) {
+        let message_id = (i128::from(number) * 3 + i128::from(place)).to_be_bytes();
         let effect_id = format!("{order_id}{effect}");
         say(OUTBOX, params![message_id, effect_id, channel, order_id, kind, now_us, payload])?;
-        let due_us = now_us + DUE_AFTER_US;
-        say(OBLIGATION, params![effect_id, order_id, channel, kind, payload, message_id, now_us, due_us])?;
+        if place < COMMANDS {
+            let due_us = now_us + DUE_AFTER_US;
+            say(OBLIGATION, params![effect_id, order_id, channel, kind, payload, message_id, now_us, due_us])?;
+        }
     }
     say(KEY, params![order_id, sample.fingerprint, now_us])?;
     transaction.commit()

@@ -7,7 +7,7 @@ use order::{Config, Deps};
 use outbox::Publisher;
 use prometheus_client::registry::Registry;
 use prost::Message as _;
-use proto::channel::{CONSUMER_COMMANDS, ORDER_REPLIES, RESTAURANT_COMMANDS, RESTAURANT_EVENTS, kind};
+use proto::channel::{self, RESTAURANT_EVENTS, kind};
 use proto::comanda::messages::v1::RestaurantRevised;
 use proto::comanda::order::v1::order_service_client::OrderServiceClient;
 use proto::comanda::order::v1::{Address, CreateOrderLine, CreateOrderRequest};
@@ -22,11 +22,13 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+/// What the service subscribes to and waits for; what it sends is published by nobody.
 const CHANNELS: &[Channel] = &[
-    Channel { name: CONSUMER_COMMANDS, keeps: Keeps::UntilAcknowledged, consumers: &["consumer"] },
-    Channel { name: RESTAURANT_COMMANDS, keeps: Keeps::UntilAcknowledged, consumers: &["restaurant"] },
-    Channel { name: ORDER_REPLIES, keeps: Keeps::UntilAcknowledged, consumers: &[order::REPLIES_CONSUMER] },
+    Channel { name: channel::ORDER_REPLIES, keeps: Keeps::UntilAcknowledged, consumers: &[order::REPLIES_CONSUMER] },
     Channel { name: RESTAURANT_EVENTS, keeps: Keeps::LastOfEachKey, consumers: &[order::REPLICA_CONSUMER] },
+    Channel { name: channel::ORDER_COMMANDS, keeps: Keeps::UntilAcknowledged, consumers: &[order::COMMANDS_CONSUMER] },
+    Channel { name: channel::ORDER_ANSWERS, keeps: Keeps::ForSubscribers, consumers: &[] },
+    Channel { name: channel::ORDER_EVENTS, keeps: Keeps::ForSubscribers, consumers: &[] },
 ];
 
 /// What is ordered: five lines, as many as the real orders of a London restaurant have on average.

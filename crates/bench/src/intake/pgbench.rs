@@ -101,12 +101,12 @@ fn variables(sample: &Sample) -> Vec<(String, String)> {
         ("cause".to_owned(), "CreateOrder".to_owned()),
         ("i".to_owned(), "0".to_owned()),
     ];
-    for (number, command) in (1..).zip(&sample.commands) {
+    for (number, message) in (1..).zip(&sample.messages) {
         let mut also = |name: &str, value: String| variables.push((format!("{name}_{number}"), value));
-        also("effect", command.effect.clone());
-        also("channel", command.channel.clone());
-        also("kind", command.kind.clone());
-        also("payload", letters(&command.payload));
+        also("effect", message.effect.clone());
+        also("channel", message.channel.clone());
+        also("kind", message.kind.clone());
+        also("payload", letters(&message.payload));
     }
     variables
 }

@@ -13,12 +13,13 @@ pub(super) struct Sample {
     pub(super) placed: Vec<u8>,
     pub(super) fingerprint: Vec<u8>,
     pub(super) restaurant_id: String,
-    pub(super) commands: [Command; 2],
+    /// Two commands, which await replies, and an event.
+    pub(super) messages: [Message; 3],
 }
 
-/// A message in the outbox, and in the obligation that goes with it.
+/// A message in the outbox.
 #[derive(Debug)]
-pub(super) struct Command {
+pub(super) struct Message {
     /// What its effect id adds to the order's id.
     pub(super) effect: String,
     pub(super) channel: String,
@@ -32,22 +33,22 @@ impl Sample {
         house.take_one().await?;
         let orders = "SELECT order_id, placed, restaurant_id FROM orders ORDER BY order_id DESC LIMIT 1";
         let keys = "SELECT fingerprint FROM idempotency ORDER BY created_us DESC LIMIT 1";
-        let outbox = "SELECT key, effect_id, channel, kind, payload FROM outbox ORDER BY position DESC LIMIT 2";
+        let outbox = "SELECT key, effect_id, channel, kind, payload FROM outbox ORDER BY position DESC LIMIT 3";
         let queries = [orders, keys, outbox].map(Statement::new).to_vec();
         let mut results = house.store().snapshot(queries).await?.into_iter();
         let mut rows = || results.next().unwrap_or_default();
-        let (mut order, mut key, commands) = (rows().remove(0), rows().remove(0), rows());
-        let mut commands: Vec<Command> = commands.into_iter().map(command).collect::<Result<_, store::Error>>()?;
-        commands.reverse();
-        let commands = commands.try_into().map_err(|_found| "an order has two commands")?;
-        Ok(Sample { placed: order.take(1)?, fingerprint: key.take(0)?, restaurant_id: order.take(2)?, commands })
+        let (mut order, mut key, messages) = (rows().remove(0), rows().remove(0), rows());
+        let mut messages: Vec<Message> = messages.into_iter().map(message).collect::<Result<_, store::Error>>()?;
+        messages.reverse();
+        let messages = messages.try_into().map_err(|_found| "an order has three messages")?;
+        Ok(Sample { placed: order.take(1)?, fingerprint: key.take(0)?, restaurant_id: order.take(2)?, messages })
     }
 }
 
-fn command(mut row: store::Row) -> Result<Command, store::Error> {
+fn message(mut row: store::Row) -> Result<Message, store::Error> {
     let (order_id, effect_id): (String, String) = (row.take(0)?, row.take(1)?);
     let effect = effect_id.replacen(&order_id, "", 1);
-    Ok(Command { effect, channel: row.take(2)?, kind: row.take(3)?, payload: row.take(4)? })
+    Ok(Message { effect, channel: row.take(2)?, kind: row.take(3)?, payload: row.take(4)? })
 }
 
 /// How much stands in each table for each order.

@@ -9,13 +9,15 @@ use super::site::{Bare, Broker, Relay, database};
 use super::target::Target;
 use crate::Measured;
 use crate::report::{Metric, OURS, Report};
+use messaging::Bus;
 use outbox::Publisher;
+use rustix::process::{Pid, Signal, kill_process};
 use servers::Postgres;
 use store::Store;
 use tokio::time::Instant;
 
-/// Who publishes. A further publisher is one further line.
-const PUBLISHERS: [(&str, Publisher); 1] = [("polling", Publisher::Polling)];
+/// Who publishes.
+const PUBLISHERS: [(&str, Publisher); 2] = [("polling", Publisher::Polling), ("tailing", Publisher::Tailing)];
 
 const RATE: Metric = Metric { name: "messages_per_second", unit: "1/s" };
 const PUBLISH: &str = "publish-floor";
@@ -32,11 +34,11 @@ pub(super) async fn measure(
     for run in 0..arguments.runs() {
         for (name, publisher) in PUBLISHERS {
             let case = format!("drain R{} {name}", broker.replicas);
-            let mut round = Round::prepare(messages, postgres, broker).await?;
+            let mut round = Round::prepare(messages, postgres, broker, publisher).await?;
             let mut of_the_floors = 0.0;
-            for subject in in_turn(run) {
+            for subject in in_turn(run, publisher) {
                 let seconds = match subject {
-                    OURS => round.drain(publisher).await?,
+                    OURS => round.drain().await?,
                     PUBLISH => round.publish().await?,
                     _ => round.read().await?,
                 };
@@ -50,11 +52,34 @@ pub(super) async fn measure(
     Ok(())
 }
 
-/// All that is timed, in the order of this run.
-fn in_turn(run: u32) -> [&'static str; 3] {
+/// All that is timed, in the order of this run. A log that waits to be read cannot wait for long.
+fn in_turn(run: u32, publisher: Publisher) -> [&'static str; 3] {
     let mut subjects = [OURS, PUBLISH, READ];
-    subjects.rotate_left(run as usize % 3);
+    if publisher != Publisher::Tailing {
+        subjects.rotate_left(run as usize % 3);
+    }
     subjects
+}
+
+/// A log that a relay tails, and whose reader in the server is stopped, so that what is committed waits in it.
+struct Log {
+    relay: Relay,
+    reader: Pid,
+}
+
+impl Log {
+    async fn hold(store: &Store, bus: &Bus, line: &Bare) -> Measured<Self> {
+        let relay = Relay::start(store, bus, Publisher::Tailing);
+        relay.tails(store).await?;
+        let reader = Pid::from_raw(line.log_reader().await?).ok_or("the log has no reader")?;
+        kill_process(reader, Signal::STOP)?;
+        Ok(Log { relay, reader })
+    }
+
+    fn release(self) -> Measured<Relay> {
+        kill_process(self.reader, Signal::CONT)?;
+        Ok(self.relay)
+    }
 }
 
 /// A full outbox, and a stream for each who publishes.
@@ -64,21 +89,32 @@ struct Round {
     line: Bare,
     ours: Target,
     floor: Target,
+    log: Option<Log>,
 }
 
 impl Round {
-    async fn prepare(messages: u32, postgres: &Postgres, broker: Broker<'_>) -> Measured<Self> {
+    async fn prepare(messages: u32, postgres: &Postgres, broker: Broker<'_>, publisher: Publisher) -> Measured<Self> {
         let (url, store) = database(postgres).await?;
         let line = Bare::open(&url).await?;
-        line.fill(messages).await?;
         let (ours, floor) = (Target::open(broker, "ours").await?, Target::open(broker, "floor").await?);
-        Ok(Round { messages, store, line, ours, floor })
+        let log = match publisher {
+            Publisher::Tailing => Some(Log::hold(&store, ours.bus(), &line).await?),
+            Publisher::Polling | Publisher::None => None,
+        };
+        line.fill(messages).await?;
+        Ok(Round { messages, store, line, ours, floor, log })
     }
 
     /// Seconds that the relay takes.
-    async fn drain(&mut self, publisher: Publisher) -> Measured<f64> {
+    async fn drain(&mut self) -> Measured<f64> {
         let started = Instant::now();
-        let relay = Relay::start(&self.store, self.ours.bus(), publisher);
+        let relay = match self.log.take() {
+            Some(log) => {
+                self.ours.has_received_nothing().await?;
+                log.release()?
+            }
+            None => Relay::start(&self.store, self.ours.bus(), Publisher::Polling),
+        };
         self.ours.receives(self.messages).await?;
         let seconds = started.elapsed().as_secs_f64();
         relay.stop().await?;

@@ -2,7 +2,7 @@
 //!
 //! Messages are committed at a steady rate, each in a change of its own, whether or not the one before is done. The time begins when the
 //! commit is answered and ends when the consumer is handed the message. The relay runs in the committing process, where the commit wakes
-//! it, or on a store of its own as in another process, where it finds what is new by polling. The floor is the broker alone: from the
+//! it, or on a store of its own as in another process, where it finds what is new by polling or in the log. The floor is the broker alone: from the
 //! call that publishes a message to its delivery.
 
 use super::Arguments;
@@ -33,10 +33,11 @@ enum Place {
     OtherProcess,
 }
 
-/// Who publishes, and where. A further publisher is one further line.
-const CASES: [(&str, Place, Publisher); 2] = [
+/// Who publishes, and where. One that tails is woken by the log, wherever it is.
+const CASES: [(&str, Place, Publisher); 3] = [
     ("polling, same process", Place::SameProcess, Publisher::Polling),
     ("polling, other process", Place::OtherProcess, Publisher::Polling),
+    ("tailing", Place::OtherProcess, Publisher::Tailing),
 ];
 
 pub(super) async fn measure(
@@ -47,22 +48,26 @@ pub(super) async fn measure(
 ) -> Measured<()> {
     let (broker, within) = (Broker { nats, replicas: 1 }, arguments.latency_within());
     for run in 0..arguments.runs() {
-        for rate in RATES {
-            let mut line = Line::open(broker, &format!("floor-{run}-{rate}")).await?;
-            let floor = line.measure(rate, within, &Way::Publish(line.bus.clone())).await?;
-            for (number, (name, place, publisher)) in (0..).zip(CASES) {
+        let (url, store) = database(postgres).await?;
+        let mut line = Line::open(broker, &format!("floor-{run}")).await?;
+        let way = Way::Publish(line.bus.clone());
+        let floors = [line.measure(RATES[0], within, &way).await?, line.measure(RATES[1], within, &way).await?];
+        for (number, (name, place, publisher)) in (0..).zip(CASES) {
+            let mut line = Line::open(broker, &format!("case-{number}-{run}")).await?;
+            let relays_store = if place == Place::OtherProcess { open(&url).await? } else { store.clone() };
+            let relay = Relay::start(&relays_store, &line.bus, publisher);
+            if publisher == Publisher::Tailing {
+                relay.tails(&store).await?;
+            }
+            for (rate, floor) in RATES.into_iter().zip(&floors) {
                 let case = format!("{rate}/s {name}");
-                let mut line = Line::open(broker, &format!("case-{number}-{run}-{rate}")).await?;
-                let (url, store) = database(postgres).await?;
-                let relays_store = if place == Place::OtherProcess { open(&url).await? } else { store.clone() };
-                let relay = Relay::start(&relays_store, &line.bus, publisher);
-                let ours = line.measure(rate, within, &Way::Commit(store)).await?;
-                relay.stop().await?;
-                for (subject, sorted) in [(OURS, &ours), (FLOOR, &floor)] {
+                let ours = line.measure(rate, within, &Way::Commit(store.clone())).await?;
+                for (subject, sorted) in [(OURS, &ours), (FLOOR, floor)] {
                     report.note(&case, P50, subject, percentile(sorted, 0.50));
                     report.note(&case, P99, subject, percentile(sorted, 0.99));
                 }
             }
+            relay.stop().await?;
         }
     }
     Ok(())
@@ -113,7 +118,7 @@ impl Line {
 
     /// How long messages at a steady rate took, in milliseconds, sorted.
     async fn measure(&mut self, rate: u32, within: Duration, way: &Way) -> Measured<Vec<f64>> {
-        let messages = rate * u32::try_from(within.as_secs())?;
+        let messages = rate * u32::try_from(within.as_millis())? / 1_000;
         let (sent, received) = tokio::try_join!(send(messages, rate, way), self.receive(messages))?;
         let took =
             |(sent, received): (&Instant, &Instant)| received.saturating_duration_since(*sent).as_secs_f64() * 1e3;
@@ -124,7 +129,7 @@ impl Line {
 
     /// When each of so many messages arrived.
     async fn receive(&mut self, messages: u32) -> Measured<Vec<Instant>> {
-        let mut received = vec![None; messages as usize];
+        let mut received: Vec<Option<Instant>> = vec![None; messages as usize];
         while received.iter().any(Option::is_none) {
             let delivery =
                 timeout(ARRIVES_WITHIN, self.reader.next()).await.map_err(|_elapsed| "no message arrives")??;

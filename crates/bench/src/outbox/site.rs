@@ -8,6 +8,7 @@ use servers::{Nats, Postgres};
 use std::time::Duration;
 use store::{PostgresConfig, Store};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
 use tokio_postgres::{Client, NoTls};
 
 pub(super) const DRAIN: &str = "drain";
@@ -28,6 +29,9 @@ const CHANNELS: &[Channel] = &[
     channel(REPLIES, &[CONSUMER]),
 ];
 
+/// How long it may take until the log is tailed.
+const TAILS_WITHIN: Duration = Duration::from_secs(20);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How long tasks may take to end.
 const END_WITHIN: Duration = Duration::from_secs(10);
 /// Bytes of a message.
@@ -130,6 +134,12 @@ impl Bare {
         }
     }
 
+    /// The process of the server that reads its log for the relay.
+    pub(super) async fn log_reader(&self) -> Measured<i32> {
+        let sql = "SELECT active_pid FROM pg_replication_slots WHERE slot_name = outbox_tail_slot()";
+        Ok(self.client.query_one(sql, &[]).await?.try_get(0)?)
+    }
+
     /// How many bytes tables take with all that belongs to them.
     pub(super) async fn bytes(&self, tables: &[&str]) -> Measured<f64> {
         let mut bytes = 0;
@@ -151,6 +161,18 @@ impl Relay {
         let drain = tasks.drain_request();
         tasks.spawn("relay", outbox::relay(store.clone(), bus.clone(), config, outbox::Metrics::default(), drain));
         Relay(tasks)
+    }
+
+    /// Waits until it tails the log.
+    pub(super) async fn tails(&self, store: &Store) -> Measured<()> {
+        let deadline = Instant::now() + TAILS_WITHIN;
+        while !outbox::status(store).await?.is_tailed {
+            if Instant::now() > deadline {
+                return Err(format!("the log is not tailed within {TAILS_WITHIN:?}").into());
+            }
+            sleep(LOOK_EVERY).await;
+        }
+        Ok(())
     }
 
     pub(super) async fn stop(self) -> Measured<()> {

@@ -74,6 +74,14 @@ impl Target {
         }
     }
 
+    /// Looks whether nothing more is there: what is to be drained must not have been drained before.
+    pub(super) async fn has_received_nothing(&mut self) -> Measured<()> {
+        match self.stream.info().await?.state.last_sequence - self.before {
+            0 => Ok(()),
+            messages => Err(format!("{messages} messages were published before they were to be").into()),
+        }
+    }
+
     /// Looks whether the last so many messages stand in the order of their rows.
     pub(super) async fn is_in_order(&self, messages: u32) -> Measured<()> {
         for number in (1..=messages).step_by((messages / CHECKED).max(1) as usize) {
