@@ -126,8 +126,7 @@ DECLARE
 BEGIN
     SELECT * INTO STRICT c FROM outbox_cursor WHERE outbox_cursor.lane = the_lane;
     it.seen := upto::TEXT;
-    -- The last position that was taken. Before the first one, last_value is that first one.
-    SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END INTO it.top FROM outbox_position;
+    SELECT last_value INTO it.top FROM outbox_position;
     it.epoch := c.epoch;
     it.paused := c.paused;
     it.is_known := (SELECT count(*) FROM outbox_session s WHERE s.lane = the_lane AND s.epoch = the_epoch);
