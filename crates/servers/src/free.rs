@@ -6,7 +6,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 ///
 /// # Panics
 /// When no port is free.
-pub(crate) fn address() -> SocketAddr {
+#[must_use]
+pub fn address() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
     listener.local_addr().expect("a bound port has an address")
 }

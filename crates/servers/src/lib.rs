@@ -4,7 +4,7 @@
 //! waits for the end of whoever started it, however that end comes, then kills the server and removes its folder.
 
 mod consul;
-mod free;
+pub mod free;
 mod guardian;
 mod nats;
 mod postgres;

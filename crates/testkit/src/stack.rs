@@ -3,10 +3,10 @@
 use crate::{Finished, Http, Process, Rpc, command_line_with, eventually};
 use rustix::process::Signal;
 use serde_json::Value as Json;
-use servers::{Nats, Postgres, Proxy};
+use servers::{Nats, Postgres, Proxy, free};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -135,7 +135,7 @@ impl Stack {
             .chain([Member::Gateway])
             .collect();
         for member in &members {
-            self.addresses.insert(*member, Addresses { serving: free_address(), admin: free_address() });
+            self.addresses.insert(*member, Addresses { serving: free::address(), admin: free::address() });
         }
         self.env = self.settings(options);
         for member in members {
@@ -303,10 +303,4 @@ impl Stack {
         let report = serde_json::from_str(&done.stdout);
         (done.code, report.unwrap_or_else(|error| panic!("verify printed no JSON: {error}: {done:?}")))
     }
-}
-
-/// An address that is free now, so that a process keeps it over restarts.
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    listener.local_addr().expect("a bound port has an address")
 }
