@@ -1,10 +1,11 @@
 //! Does what the plan says to a running platform, and puts it together again after each fault.
 
+use crate::broker;
 use crate::plan::{Fault, Random, Victim};
 use std::time::Duration;
 use testkit::{Member, Stack};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// How long something that was killed stays away.
 const AWAY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(1_000));
@@ -12,6 +13,13 @@ const AWAY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_mi
 const PAUSED: (Duration, Duration) = (Duration::from_millis(2_500), Duration::from_millis(5_000));
 /// The pause between two faults: long enough for some work to be begun.
 const BETWEEN: (Duration, Duration) = (Duration::from_millis(200), Duration::from_millis(1_500));
+/// How long messages gather that a fault takes with it.
+const GATHERING: Duration = Duration::from_millis(500);
+/// How long the first of them may take to be in the stream.
+const GATHERED_WITHIN: Duration = Duration::from_secs(3);
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
+/// The stream of what services reply to the Order Service.
+const REPLIES: &str = "COMANDA_ORDER_REPLIES";
 
 /// Breaks a platform.
 #[derive(Debug)]
@@ -50,8 +58,8 @@ impl<'a> Nemesis<'a> {
                 sleep(paused).await;
                 self.stack.resume(Member::Relay(number));
             }
-            Fault::Wipe => self.stack.nats.wipe_and_restart().await,
-            Fault::DropReplies => crate::broker::delete_stream(&self.stack.nats.url(), "COMANDA_ORDER_REPLIES").await,
+            Fault::Wipe => self.wipe().await,
+            Fault::DropReplies => self.drop_replies().await,
             Fault::DropSlot => self.drop_slots().await,
             Fault::HoldTransaction(held) => self.hold_transaction(held),
             Fault::Unreachable(away) => {
@@ -81,6 +89,32 @@ impl<'a> Nemesis<'a> {
                 self.stack.postgres.restart().await;
             }
         }
+    }
+
+    /// Takes commands with it: the one who reads them is stopped meanwhile.
+    async fn wipe(&mut self) {
+        self.stack.pause(Member::Consumer);
+        sleep(GATHERING).await;
+        self.stack.nats.wipe_and_restart().await;
+        self.stack.resume(Member::Consumer);
+    }
+
+    /// Takes replies with it: orders gather while one service is stopped, and its replies while the Order Service is.
+    async fn drop_replies(&self) {
+        self.stack.pause(Member::Consumer);
+        sleep(GATHERING).await;
+        self.stack.pause(Member::Order);
+        self.stack.resume(Member::Consumer);
+        let url = self.stack.nats.url();
+        let gathered = async {
+            while broker::messages(&url, REPLIES).await == Some(0) {
+                sleep(LOOK_AGAIN_AFTER).await;
+            }
+        };
+        // A relay that was killed may be too late with them; then there is nothing to drop this time.
+        drop(timeout(GATHERED_WITHIN, gathered).await);
+        broker::delete_stream(&url, REPLIES).await;
+        self.stack.resume(Member::Order);
     }
 
     /// A process that ends by itself, since what it needs is away, is started again by whoever runs it.
