@@ -4,6 +4,7 @@ mod access;
 mod config;
 mod connection;
 mod migrate;
+mod parts;
 mod reader;
 mod target;
 mod transaction;

@@ -122,6 +122,8 @@ impl Orders {
     /// All that a new order brings about, in one transaction.
     fn to_write(&self, order: &Order, caller: &Caller) -> Change {
         let mut change = Change::new();
+        // All of it is new: no statement looks at what another one wrote.
+        change.join_inserts();
         rows::insert(&mut change, order);
         for command in [Command::ValidateConsumerInfo, Command::ValidateOrderDetails] {
             let message = command.about(order, caller.traceparent.as_deref());

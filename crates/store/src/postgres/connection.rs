@@ -1,9 +1,9 @@
 //! One line to the server: how it is opened, what it has prepared, and how much can be on its way over it at once.
 
 use super::target::Target;
-use super::value;
+use super::{parts, value};
 use crate::error::Source;
-use crate::{Error, Row, Statement};
+use crate::{Error, Row, Statement, Value};
 use futures_util::TryStreamExt;
 use futures_util::future::{MaybeDone, maybe_done};
 use futures_util::poll;
@@ -54,10 +54,21 @@ impl Purpose {
 #[derive(Debug)]
 pub(super) struct Connection {
     client: Client,
-    prepared: HashMap<&'static str, tokio_postgres::Statement>,
+    prepared: HashMap<Text, tokio_postgres::Statement>,
+    joined: HashMap<Text, tokio_postgres::Statement>,
     /// How durable a commit is on this server.
     pub(super) durability: String,
     _driver: JoinSet<()>,
+}
+
+/// A constant text, told from others by where it stands: that is cheaper than by what it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Text(usize, usize);
+
+impl Text {
+    fn of(statement: &Statement) -> Self {
+        Text(statement.sql.as_ptr().addr(), statement.sql.len())
+    }
 }
 
 /// A request that is on its way.
@@ -94,7 +105,7 @@ impl Connection {
         };
         client.batch_execute(purpose.settings()).await.map_err(failed)?;
         let durability = durability(&client, target).await?;
-        Ok(Connection { client, prepared: HashMap::new(), durability, _driver: driver })
+        Ok(Connection { client, prepared: HashMap::new(), joined: HashMap::new(), durability, _driver: driver })
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -103,13 +114,28 @@ impl Connection {
 
     /// Makes a statement ready, once for this line.
     pub(super) async fn prepare(&mut self, statement: &Statement) -> Result<(), Error> {
-        if self.prepared.contains_key(statement.sql) {
+        if !self.prepared.contains_key(&Text::of(statement)) {
+            let prepared = self.prepare_text(statement, &with_dollars(statement.text())).await?;
+            self.prepared.insert(Text::of(statement), prepared);
+        }
+        Ok(())
+    }
+
+    /// Makes a statement ready, as it is and as the one insert for many rows.
+    pub(super) async fn prepare_joined(&mut self, statement: &Statement) -> Result<(), Error> {
+        self.prepare(statement).await?;
+        if self.joined.contains_key(&Text::of(statement)) {
             return Ok(());
         }
-        let text = with_dollars(statement.postgres.unwrap_or(statement.sql));
-        let prepared = self.client.prepare(&text).await.map_err(|source| statement_error(statement.sql, source))?;
-        self.prepared.insert(statement.sql, prepared);
+        let types = self.prepared.get(&Text::of(statement)).map(tokio_postgres::Statement::params);
+        let text = types.and_then(|types| parts::joined(statement.text(), types)).ok_or(Error::Closed)?;
+        let joined = self.prepare_text(statement, &text).await?;
+        self.joined.insert(Text::of(statement), joined);
         Ok(())
+    }
+
+    async fn prepare_text(&self, statement: &Statement, text: &str) -> Result<tokio_postgres::Statement, Error> {
+        self.client.prepare(text).await.map_err(|source| statement_error(statement.sql, source))
     }
 
     /// Sends a statement that was prepared; its answer is how many rows it touched.
@@ -118,9 +144,26 @@ impl Connection {
         statement: &'a Statement,
     ) -> Sent<impl Future<Output = Result<u64, Error>> + 'a> {
         sent(async move {
-            let prepared = self.prepared.get(statement.sql).ok_or(Error::Closed)?;
+            let prepared = self.prepared.get(&Text::of(statement)).ok_or(Error::Closed)?;
             let done = self.client.execute_raw(prepared, &statement.parameters).await;
             done.map_err(|source| statement_error(statement.sql, source))
+        })
+        .await
+    }
+
+    /// Sends inserts of one text, at least one, as one.
+    pub(super) async fn execute_joined<'a>(
+        &'a self,
+        statements: &'a [&'a Statement],
+    ) -> Sent<impl Future<Output = Result<u64, Error>> + 'a> {
+        sent(async move {
+            let first = statements.first().ok_or(Error::Closed)?;
+            let joined = self.joined.get(&Text::of(first)).ok_or(Error::Closed)?;
+            let column = |number: usize| statements.iter().map(move |statement| &statement.parameters[number]);
+            let columns: Vec<Vec<&Value>> =
+                (0..first.parameters.len()).map(|number| column(number).collect()).collect();
+            let done = self.client.execute_raw(joined, &columns).await;
+            done.map_err(|source| statement_error(first.sql, source))
         })
         .await
     }
@@ -132,7 +175,7 @@ impl Connection {
     ) -> Sent<impl Future<Output = Result<Vec<Row>, Error>> + 'a> {
         sent(async move {
             let failed = |source| statement_error(query.sql, source);
-            let prepared = self.prepared.get(query.sql).ok_or(Error::Closed)?;
+            let prepared = self.prepared.get(&Text::of(query)).ok_or(Error::Closed)?;
             let rows = self.client.query_raw(prepared, &query.parameters).await.map_err(failed)?;
             let rows: Vec<tokio_postgres::Row> = rows.try_collect().await.map_err(failed)?;
             rows.iter().map(value::read).collect()

@@ -1,12 +1,14 @@
 //! One transaction for many changes.
 //!
 //! All statements of all changes are sent at once and their answers looked at afterwards, so that a transaction costs two round trips,
-//! however many share it. There are no savepoints, each of which would cost the server as much as a statement: a change that fails undoes
-//! the transaction, and the others are done again without it.
+//! however many share it; equal inserts are sent as one. There are no savepoints, each of which would cost the server as much as a
+//! statement: a change that fails undoes the transaction, and the others are done again without it.
 
 use super::connection::{Connection, answer, is_everybodys};
+use super::parts::{Inserts, plan, spread};
 use crate::queue::Member;
 use crate::{Change, Committed, Error, Row, Statement};
+use futures_util::future::Either;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -28,73 +30,86 @@ pub(super) enum Outcome {
 
 /// Does changes together.
 pub(super) async fn run(line: &mut Connection, members: &[Member]) -> Outcome {
-    let answers = match timeout(ANSWER_WITHIN, apply(line, members)).await {
+    match attempt(line, members, Inserts::Joined).await {
+        Some(outcome) => outcome,
+        None => attempt(line, members, Inserts::Apart).await.unwrap_or(Outcome::Lost(Error::Closed)),
+    }
+}
+
+/// Does changes together; `None`, and nothing is written, when it cannot be told which of them are refused.
+async fn attempt(line: &mut Connection, members: &[Member], inserts: Inserts) -> Option<Outcome> {
+    let answers = match timeout(ANSWER_WITHIN, apply(line, members, inserts)).await {
         Ok(Ok(answers)) => answers,
-        Ok(Err(outcome)) => return outcome,
-        Err(_elapsed) => return Outcome::Lost(unanswered("BEGIN")),
+        Ok(Err(outcome)) => return Some(outcome),
+        Err(_elapsed) => return Some(Outcome::Lost(unanswered("BEGIN"))),
     };
-    match judge(members, answers.touched) {
-        Verdict::Fit(done) => commit(line, answers.id, done).await,
-        Verdict::Hopeless(error) => Outcome::Lost(error),
-        Verdict::Unfit(refused) => match timeout(ANSWER_WITHIN, answer(line.say("ROLLBACK").await)).await {
-            Ok(Ok(())) => Outcome::Refused(refused),
-            Ok(Err(error)) => Outcome::Lost(error),
-            Err(_elapsed) => Outcome::Lost(unanswered("ROLLBACK")),
-        },
+    match answers.touched.map_or(Verdict::Untold, |touched| judge(members, touched)) {
+        Verdict::Fit(done) => Some(commit(line, answers.id, done).await),
+        Verdict::Unfit(refused) => Some(undo(line).await.map_or_else(Outcome::Lost, |()| Outcome::Refused(refused))),
+        Verdict::Untold => undo(line).await.err().map(Outcome::Lost),
+    }
+}
+
+async fn undo(line: &Connection) -> Result<(), Error> {
+    match timeout(ANSWER_WITHIN, answer(line.say("ROLLBACK").await)).await {
+        Ok(undone) => undone,
+        Err(_elapsed) => Err(unanswered("ROLLBACK")),
     }
 }
 
 /// What the server said to a transaction that is not committed yet.
 struct Answers {
     id: String,
-    /// Rows touched by each statement of each change.
-    touched: Vec<Vec<Result<u64, Error>>>,
+    /// Rows touched by each statement of each change; `None`: statements that were joined did less than they had to, or failed.
+    touched: Option<Vec<Vec<Result<u64, Error>>>>,
 }
 
-async fn apply(line: &mut Connection, members: &[Member]) -> Result<Answers, Outcome> {
+async fn apply(line: &mut Connection, members: &[Member], inserts: Inserts) -> Result<Answers, Outcome> {
     // The id tells afterwards whether the transaction was committed, should the line be lost meanwhile.
     let identify = Statement::new("SELECT pg_current_xact_id()::TEXT");
     line.prepare(&identify).await.map_err(Outcome::Lost)?;
-    for (index, Member { change, .. }) in members.iter().enumerate() {
-        for statement in &change.statements {
-            if let Err(error) = line.prepare(statement).await {
-                let is_lost = line.is_closed() || is_everybodys(&error);
-                return Err(if is_lost { Outcome::Lost(error) } else { Outcome::Refused(vec![(index, error)]) });
-            }
+    let parts = plan(members, inserts);
+    for part in &parts {
+        let first = part.statements[0];
+        let prepared = if part.is_joined() { line.prepare_joined(first).await } else { line.prepare(first).await };
+        if let Err(error) = prepared {
+            let is_lost = line.is_closed() || is_everybodys(&error);
+            return Err(if is_lost { Outcome::Lost(error) } else { Outcome::Refused(vec![(part.member(), error)]) });
         }
     }
     let begun = line.say("BEGIN").await;
     let identified = line.query(&identify).await;
-    let mut sent = Vec::with_capacity(members.len());
-    for Member { change, .. } in members {
-        let mut statements = Vec::with_capacity(change.statements.len());
-        for statement in &change.statements {
-            statements.push(line.execute(statement).await);
-        }
-        sent.push(statements);
+    let mut sent = Vec::with_capacity(parts.len());
+    for part in &parts {
+        sent.push(match part.is_joined() {
+            true => Either::Left(line.execute_joined(&part.statements).await),
+            false => Either::Right(line.execute(part.statements[0]).await),
+        });
     }
     answer(begun).await.map_err(Outcome::Lost)?;
     let mut identified: Vec<Row> = answer(identified).await.map_err(Outcome::Lost)?;
     let id = identified.first_mut().ok_or(Error::Closed).and_then(|row| row.take(0)).map_err(Outcome::Lost)?;
     let mut touched = Vec::with_capacity(sent.len());
-    for statements in sent {
-        let mut of_one = Vec::with_capacity(statements.len());
-        for statement in statements {
-            of_one.push(answer(statement).await);
-        }
-        touched.push(of_one);
+    for statement in sent {
+        touched.push(match statement {
+            Either::Left(joined) => answer(joined).await,
+            Either::Right(single) => answer(single).await,
+        });
     }
     if line.is_closed() {
         return Err(Outcome::Lost(Error::Closed));
     }
-    Ok(Answers { id, touched })
+    if let Some(hopeless) = touched.iter().position(|rows| rows.as_ref().is_err_and(is_everybodys)) {
+        return Err(Outcome::Lost(touched.swap_remove(hopeless).err().unwrap_or(Error::Closed)));
+    }
+    Ok(Answers { id, touched: spread(members, &parts, touched) })
 }
 
 enum Verdict {
     Fit(Vec<Committed>),
     Unfit(Vec<(usize, Error)>),
-    /// The server does nothing for anybody now.
-    Hopeless(Error),
+    /// Statements of several changes were sent as one, and not all of them did what they had to.
+    Untold,
 }
 
 /// Whether all changes did what they had to; if not, which did not. After a statement that failed the server answers nothing more, so of
@@ -105,7 +120,6 @@ fn judge(members: &[Member], touched: Vec<Vec<Result<u64, Error>>>) -> Verdict {
         let (result, failure) = judge_one(&member.change, answers);
         let is_aborted = failure.is_some();
         match (result, failure) {
-            (_, Some(error)) if is_everybodys(&error) => return Verdict::Hopeless(error),
             // What was not expected came before what failed, and may have been the reason.
             (Err(conflict), _) => refused.push((index, conflict)),
             (Ok(_), Some(error)) => refused.push((index, error)),
