@@ -1,8 +1,6 @@
 //! A breaker with its clock, and the permits that its callers hold.
 
-use crate::machine::{
-    Event, Forced, Machine, Outcome, Reason, Rejected, Snapshot, State, Ticket, TripPolicy,
-};
+use crate::machine::{Event, Forced, Machine, Outcome, Reason, Rejected, Snapshot, State, Ticket, TripPolicy};
 use crate::{Clock, Config, Error};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};

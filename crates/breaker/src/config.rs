@@ -87,11 +87,7 @@ impl Config {
             (share(self.slow_ratio), "slow_ratio", "0 to 1"),
             (self.calls_min >= 1, "calls_min", "at least 1"),
             ((1..=BUCKETS_MAX).contains(&u64::from(self.buckets)), "buckets", "1 to 16"),
-            (
-                BUCKET_MS.contains(&self.bucket_ms()),
-                "window_ms",
-                "100 to 10,000 for each bucket",
-            ),
+            (BUCKET_MS.contains(&self.bucket_ms()), "window_ms", "100 to 10,000 for each bucket"),
             ((1..=OPEN_MAX_MS).contains(&self.open_ms), "open_ms", "1 to 86,400,000"),
             ((self.open_ms..=OPEN_MAX_MS).contains(&self.open_max_ms), "open_max_ms", "open_ms to 86,400,000"),
             (share(self.jitter), "jitter", "0 to 1"),

@@ -257,7 +257,9 @@ impl Machine {
         };
         match bad {
             Bad::Failure if self.policy.is_some() => None,
-            Bad::Failure if rules.consecutive_failures > 0 && run >= rules.consecutive_failures => Some(Reason::FailureRun),
+            Bad::Failure if rules.consecutive_failures > 0 && run >= rules.consecutive_failures => {
+                Some(Reason::FailureRun)
+            }
             Bad::Failure if is_too_much(counts.failures, rules.failure_ratio) => Some(Reason::FailureRatio),
             Bad::Slow if is_too_much(counts.slow, rules.slow_ratio) => Some(Reason::SlowRatio),
             Bad::Failure | Bad::Slow => None,

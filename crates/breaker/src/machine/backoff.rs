@@ -19,7 +19,8 @@ impl Backoff {
     pub(crate) fn next_ms(&mut self, healthy_ms: u64, rules: &Rules) -> u64 {
         let healthy = healthy_ms / rules.window_ms();
         self.step = self.step.saturating_sub(u32::try_from(healthy).unwrap_or(u32::MAX));
-        let whole = rules.open_ms.saturating_mul(1_u64.checked_shl(self.step).unwrap_or(u64::MAX)).min(rules.open_max_ms);
+        let whole =
+            rules.open_ms.saturating_mul(1_u64.checked_shl(self.step).unwrap_or(u64::MAX)).min(rules.open_max_ms);
         // A step that makes no difference would only be one more to come down.
         if whole < rules.open_max_ms {
             self.step += 1;
