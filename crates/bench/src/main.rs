@@ -1,5 +1,6 @@
 //! The command line of the benchmarks.
 
+mod calls;
 mod idle;
 mod intake;
 mod outbox;
@@ -18,6 +19,11 @@ type Measured<T> = Result<T, Fault>;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask bench")]
 enum Bench {
+    /// How calls fare while their endpoints misbehave: our client stack beside those of tonic and tower.
+    Calls(calls::Arguments),
+    /// One of the endpoints that `calls` breaks.
+    #[command(hide = true)]
+    Backend(calls::BackendArguments),
     /// What an idle platform costs.
     Idle(idle::Arguments),
     /// How many orders per second are taken, durably: PostgreSQL beside pgbench, SQLite beside a bare loop.
@@ -30,15 +36,22 @@ enum Bench {
 async fn main() -> ExitCode {
     let started = Instant::now();
     let measured = match Bench::parse() {
+        Bench::Backend(arguments) => return end(calls::serve(&arguments).await),
+        Bench::Calls(arguments) => calls::measure(&arguments).await,
         Bench::Idle(arguments) => idle::measure(&arguments).await,
         Bench::Outbox(arguments) => outbox::measure(&arguments).await,
         Bench::Intake(arguments) => intake::measure(&arguments).await,
     };
-    match measured.and_then(|report| report.publish()) {
-        Ok(()) => {
-            println!("done in {:.0} s", started.elapsed().as_secs_f64());
-            ExitCode::SUCCESS
-        }
+    let published = measured.and_then(|report| report.publish());
+    if published.is_ok() {
+        println!("done in {:.0} s", started.elapsed().as_secs_f64());
+    }
+    end(published)
+}
+
+fn end(done: Measured<()>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             eprintln!("error: {}", complete(&*fault));
             ExitCode::FAILURE

@@ -1,5 +1,6 @@
 //! The operators' port: the admin RPC, metrics and readiness.
 
+mod called;
 mod diagnose;
 mod outbox;
 mod parked;

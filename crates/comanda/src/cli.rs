@@ -2,7 +2,7 @@
 
 pub(crate) mod operator;
 
-use self::operator::{DoctorOptions, OutboxCommand, ParkedCommand};
+use self::operator::{Asking, BreakersOptions, DoctorOptions, OutboxCommand, ParkedCommand};
 use crate::Role;
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
@@ -53,6 +53,13 @@ pub(crate) enum Command {
     Outbox {
         #[command(subcommand)]
         command: OutboxCommand,
+    },
+    /// Lists the breakers of the services that a process calls and of their endpoints, or forces one.
+    Breakers(BreakersOptions),
+    /// Lists the endpoints of the services that a process calls.
+    Endpoints {
+        #[command(flatten)]
+        asking: Asking,
     },
     /// Names the cause of a backlog, and what helps; exits with 1 if something is wrong.
     Doctor(DoctorOptions),

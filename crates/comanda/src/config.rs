@@ -1,15 +1,19 @@
 //! Where settings come from: a file, then the environment, then flags.
 
 mod bus;
+mod places;
 mod rpc;
 mod stores;
 
 pub(crate) use self::bus::{BusConfig, BusKind};
-pub(crate) use self::rpc::{RpcConfig, Upstreams};
+pub(crate) use self::places::{Place, Presence, Upstreams, service_name};
+pub(crate) use self::rpc::RpcConfig;
 pub(crate) use self::stores::{StoreKind, Stores};
 
 use crate::cli::UpOptions;
 use crate::{Error, Role};
+use ::rpc::client::ClientConfig;
+use discovery::ConsulConfig;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
@@ -41,6 +45,12 @@ pub struct Config {
     pub rpc: RpcConfig,
     /// Where the services of other processes are.
     pub upstreams: Upstreams,
+    /// How other services are called.
+    pub client: ClientConfig,
+    /// The agents of Consul. None: it is not used.
+    pub consul: Option<ConsulConfig>,
+    /// How this process lets itself be found.
+    pub presence: Presence,
     /// The relay role.
     pub relay: outbox::Config,
     /// Log lines.
@@ -68,6 +78,9 @@ impl Default for Config {
             bus: BusConfig::default(),
             rpc: RpcConfig::default(),
             upstreams: Upstreams::default(),
+            client: ClientConfig::default(),
+            consul: None,
+            presence: Presence::default(),
             relay: outbox::Config::default(),
             log: telemetry::log::Config::default(),
             gateway: gateway::Config::default(),

@@ -59,17 +59,28 @@ pub enum Error {
         #[source]
         source: store::Error,
     },
-    /// `upstreams` names something that is no address.
-    #[error("upstreams.{role} is {address:?}, and must be an address such as http://127.0.0.1:7001")]
+    /// `upstreams` names something that is no place.
+    #[error(
+        "upstreams.{role} is {place:?}, and must be an address such as http://127.0.0.1:7001, srv:NAME, or consul:SERVICE"
+    )]
     Upstream {
         /// The service.
         role: Role,
         /// What was given.
-        address: String,
-        /// Why it is none.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        place: String,
     },
+    /// `upstreams` looks into Consul, and nothing says where that is.
+    #[error("upstreams.{role} is to be found in Consul; say where its agents are, in [consul]")]
+    NoConsul {
+        /// The service.
+        role: Role,
+    },
+    /// Services cannot be looked for, or this process cannot be found.
+    #[error("failed to set up discovery")]
+    Discovery(#[source] discovery::Error),
+    /// The breakers cannot be made.
+    #[error("client is not valid")]
+    Client(#[source] breaker::Error),
     /// The channels cannot be opened.
     #[error("failed to open the channels")]
     Channels(#[source] messaging::Error),

@@ -10,8 +10,10 @@ mod databases;
 mod doctor;
 mod error;
 mod greeting;
+mod methods;
 mod migrate;
 mod operate;
+mod presence;
 mod readiness;
 mod role;
 mod sample;
@@ -60,6 +62,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Error> {
         Some(Command::Roles { command, admin }) => operate::roles(command, &admin).await,
         Some(Command::Parked { command }) => operate::parked::run(command).await,
         Some(Command::Outbox { command }) => operate::outbox::run(command).await,
+        Some(Command::Breakers(options)) => operate::called::breakers(options).await,
+        Some(Command::Endpoints { asking }) => operate::called::endpoints(asking).await,
         Some(Command::Doctor(options)) => doctor::run(options).await,
         Some(Command::RebuildReplica { admin }) => operate::rebuild_replica(&admin).await,
         Some(Command::Import { command }) => operate::import(command).await,

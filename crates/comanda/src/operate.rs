@@ -1,5 +1,6 @@
 //! Commands that talk to a running platform.
 
+pub(crate) mod called;
 pub(crate) mod json;
 pub(crate) mod outbox;
 pub(crate) mod parked;

@@ -2,6 +2,7 @@
 
 use crate::admin::{Admin, Port};
 use crate::greeting::{Addresses, greeting};
+use crate::presence::{Ports, Presence};
 use crate::services_port::ServicesPort;
 use crate::supervisor::Supervisor;
 use crate::wire::Wiring;
@@ -26,33 +27,37 @@ pub(crate) async fn run(config: Config) -> Result<ExitCode, Error> {
     let _lock = if config.keeps_files() { Some(lock(&config.data_dir)?) } else { None };
     let mut tasks = Tasks::new();
     // Starting may take as long as a database is away; nothing is begun until then that would have to be finished.
-    tokio::select! {
+    let presence = tokio::select! {
         started = start(&config, &mut tasks) => started?,
         signal = signals.next() => {
             info!(signal, "ended before it was ready");
             return Ok(ExitCode::SUCCESS);
         }
-    }
+    };
     info!(signal = signals.next().await, "ending; a second signal does not wait");
     let within = Duration::from_millis(config.drain_ms) * ENDING_ROLES;
-    tokio::select! {
-        ended = tasks.drain(within) => match ended {
+    let end = async {
+        // Who is not found any more is not called any more: only then nothing new is taken.
+        presence.leave().await;
+        match tasks.drain(within).await {
             Ok(()) => info!("ended"),
             Err(stuck) => warn!(error = %stuck, "ended by force"),
-        },
+        }
+    };
+    tokio::select! {
+        () = end => Ok(ExitCode::SUCCESS),
         signal = signals.next() => {
             warn!(signal, "ended at once");
-            return Ok(ExitCode::from(INTERRUPTED));
+            Ok(ExitCode::from(INTERRUPTED))
         }
     }
-    Ok(ExitCode::SUCCESS)
 }
 
-/// Starts the roles of this process and its ports, and greets.
-async fn start(config: &Config, tasks: &mut Tasks) -> Result<(), Error> {
+/// Starts the roles of this process and its ports, lets them be found, and greets.
+async fn start(config: &Config, tasks: &mut Tasks) -> Result<Presence, Error> {
     let mut registry = Registry::with_prefix("comanda");
     let gateway_metrics = gateway::Metrics::register(&mut registry);
-    let wiring = Arc::new(Wiring::new(config.clone(), &mut registry).await?);
+    let wiring = Arc::new(Wiring::new(config.clone(), &mut registry, tasks).await?);
     let metrics = exposition(registry);
     let port = Port::bind(config.admin_listen).await?;
     let services = match config.rpc.listen {
@@ -69,14 +74,16 @@ async fn start(config: &Config, tasks: &mut Tasks) -> Result<(), Error> {
         Addresses { public: supervisor.address(), admin, services: services.as_ref().map(|services| services.address) };
     println!("{}", greeting(&addresses, &config.data(), sample::example(&wiring).await.as_ref()));
 
+    let ports = Ports { public: addresses.public, services: addresses.services, admin };
+    let presence = Presence::announce(config, wiring.consul(), &ports, tasks)?;
     let drain = tasks.drain_request();
     let operators = Admin::new(control, wiring.clone());
     tasks.spawn("admin", port.serve(operators, metrics, readiness::probe(wiring), drain.clone()));
     if let Some(services) = services {
-        tasks.spawn("services", services.serve(drain.clone()));
+        services.serve(tasks).await;
     }
     tasks.spawn("roles", supervisor.run(drain));
-    Ok(())
+    Ok(presence)
 }
 
 fn exposition(registry: Registry) -> MetricsText {

@@ -1,20 +1,21 @@
 //! How the roles hang together: which store, which channels, which upstreams.
 
-use crate::config::{BusKind, StoreKind};
+use crate::config::{BusKind, Place, StoreKind, service_name};
 use crate::databases::Databases;
-use crate::{Config, Error, Role};
+use crate::{Config, Error, Role, methods};
+use discovery::{Consul, Endpoints};
 use lifecycle::Tasks;
 use messaging::{Bus, Channel, Embedded, JetStream, Keeps};
 use prometheus_client::registry::Registry;
 use proto::channel;
-use rpc::{Guarded, Slot, Upstream};
+use rpc::client::{ClientConfig, ClientMetrics};
+use rpc::{Guarded, Served, Slot, Upstream};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use store::Store;
 use tokio::sync::watch;
 use tokio::time::sleep;
-use tonic::transport::Uri;
 use tracing::warn;
 
 /// The channels of the platform. A channel keeps what a consumer has not seen, whether or not its role runs.
@@ -48,6 +49,7 @@ pub(crate) struct Wiring {
     outbox_metrics: BTreeMap<Role, outbox::Metrics>,
     orders: watch::Sender<Option<Orders>>,
     databases: Databases,
+    consul: Option<Consul>,
 }
 
 /// What readiness asks of the Order Service in this process.
@@ -63,32 +65,54 @@ pub(crate) struct Running {
 }
 
 impl Wiring {
-    /// Opens the channels and registers what is counted.
-    pub(crate) async fn new(config: Config, registry: &mut Registry) -> Result<Self, Error> {
+    /// Opens the channels, looks for the services of other processes until the drain of `tasks`, and registers what is counted.
+    pub(crate) async fn new(config: Config, registry: &mut Registry, tasks: &mut Tasks) -> Result<Self, Error> {
         let bus = open_bus(&config).await?;
+        let consul = config.consul.clone().map(Consul::new).transpose().map_err(Error::Discovery)?;
+        let client = ClientConfig { methods: methods::known(&config.client.methods), ..config.client.clone() };
+        let client_metrics = ClientMetrics::register(registry);
         let (mut upstreams, mut slots) = (BTreeMap::new(), BTreeMap::new());
         let mut outbox_metrics = BTreeMap::new();
         for (role, _) in SERVED {
-            let upstream = match config.upstreams.get(role) {
-                Some(address) if !config.roles.contains(&role) => Upstream::remote(role.name(), uri(role, address)?),
-                Some(_) | None => {
-                    let (upstream, slot) = Upstream::in_process(role.name());
+            let upstream = match place(&config, role)? {
+                Some(place) => {
+                    let endpoints = find(role, place, consul.as_ref(), tasks)?;
+                    Upstream::discovered(role.name(), endpoints, &client, &client_metrics)
+                }
+                None => {
+                    let slot = Slot::new(role.name());
+                    let upstream = Upstream::plugged(&slot, &client, &client_metrics);
                     slots.insert(role, slot);
                     upstream
                 }
             };
-            upstreams.insert(role, upstream);
+            upstreams.insert(role, upstream.map_err(Error::Client)?);
             let label = (Cow::Borrowed("service"), Cow::Borrowed(role.name()));
             outbox_metrics.insert(role, outbox::Metrics::register(registry.sub_registry_with_label(label)));
         }
         let order_metrics = order::Metrics::register(registry);
         let (orders, databases) = (watch::Sender::new(None), Databases::default());
-        Ok(Wiring { config, bus, upstreams, slots, order_metrics, outbox_metrics, orders, databases })
+        Ok(Wiring { config, bus, upstreams, slots, order_metrics, outbox_metrics, orders, databases, consul })
     }
 
     /// What calls a role.
     pub(crate) fn upstream(&self, role: Role) -> Option<&Upstream> {
         self.upstreams.get(&role)
+    }
+
+    /// What calls each service.
+    pub(crate) fn upstreams(&self) -> impl Iterator<Item = &Upstream> {
+        self.upstreams.values()
+    }
+
+    /// The server of a role that runs here, as other processes see it.
+    pub(crate) fn served(&self, role: Role) -> Option<Served> {
+        self.slots.get(&role).map(Slot::served)
+    }
+
+    /// The agents of Consul, where it is used.
+    pub(crate) fn consul(&self) -> Option<&Consul> {
+        self.consul.as_ref()
     }
 
     /// The upstream of each gRPC service.
@@ -104,7 +128,7 @@ impl Wiring {
 
     /// Whether this process has to do with a role: it runs it, or is told where it is, or speaks to clients for it.
     pub(crate) fn knows(&self, role: Role) -> bool {
-        self.runs(role) || self.config.upstreams.get(role).is_some() || self.runs(Role::Gateway)
+        self.runs(role) || matches!(place(&self.config, role), Ok(Some(_))) || self.runs(Role::Gateway)
     }
 
     /// What orders depend on, while the Order Service runs here.
@@ -220,8 +244,21 @@ impl Wiring {
     }
 }
 
-fn uri(role: Role, address: &str) -> Result<Uri, Error> {
-    address.parse().map_err(|source| Error::Upstream { role, address: address.to_owned(), source: Box::new(source) })
+/// Where a service of another process is looked for; `None`: it is one of this process.
+fn place(config: &Config, role: Role) -> Result<Option<Place>, Error> {
+    if config.roles.contains(&role) {
+        return Ok(None);
+    }
+    let by_default = || config.consul.is_some().then(|| Place::Consul(service_name(role)));
+    Ok(config.upstreams.get(role)?.or_else(by_default))
+}
+
+fn find(role: Role, place: Place, consul: Option<&Consul>, tasks: &mut Tasks) -> Result<Endpoints, Error> {
+    match place {
+        Place::Fixed(addresses) => Ok(discovery::fixed(addresses)),
+        Place::Dns(config) => discovery::dns(tasks, config).map_err(Error::Discovery),
+        Place::Consul(service) => Ok(consul.ok_or(Error::NoConsul { role })?.watch(tasks, &service)),
+    }
 }
 
 async fn open_bus(config: &Config) -> Result<Bus, Error> {

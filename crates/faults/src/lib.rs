@@ -10,5 +10,6 @@ pub mod load;
 pub mod nemesis;
 pub mod outage;
 pub mod plan;
+pub mod restarts;
 pub mod rows;
 pub mod run;

@@ -11,8 +11,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-/// The pause between two tries of an order.
-const TRY_AGAIN_AFTER: Duration = Duration::from_millis(250);
+/// The pause before an order is tried again, doubled each time, as decent clients do: thousands of them would keep a platform from coming
+/// back otherwise.
+const TRY_AGAIN_AFTER: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(4));
 /// How long one try may take before it is given up and made again.
 const TRY_WITHIN: Duration = Duration::from_secs(5);
 /// Orders that may be on their way at once; at 100 a second that is two minutes of an outage.
@@ -131,7 +132,7 @@ pub async fn run(
 
 /// Tries until the order is acknowledged, or refused for good.
 async fn place(client: &loadgen::client::Client, request: &CreateOrderRequest, ledger: &Ledger) {
-    let begun = Instant::now();
+    let (begun, mut pause) = (Instant::now(), TRY_AGAIN_AFTER.0);
     loop {
         match tokio::time::timeout(TRY_WITHIN, client.create_order(request)).await {
             Ok(Ok(seen)) => {
@@ -146,7 +147,8 @@ async fn place(client: &loadgen::client::Client, request: &CreateOrderRequest, l
             }
             Ok(Err(_)) | Err(_) => {
                 ledger.entries().failed_tries += 1;
-                sleep(TRY_AGAIN_AFTER).await;
+                sleep(pause.mul_f64(fastrand::f64().mul_add(0.5, 0.5))).await;
+                pause = (pause * 2).min(TRY_AGAIN_AFTER.1);
             }
         }
     }

@@ -5,6 +5,7 @@
 use faults::controls::Control;
 use faults::outage;
 use faults::plan::Plan;
+use faults::restarts;
 use faults::run::{self, Options, Outcome};
 use std::time::Duration;
 
@@ -70,6 +71,19 @@ async fn an_outbox_that_forgets_what_the_broker_acknowledged_is_seen() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sweep_that_repeats_a_message_id_is_seen() {
     is_seen(Control::SameMessageId).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_is_restarted_instance_by_instance_and_no_call_fails() {
+    if !servers::are_there() {
+        return;
+    }
+    let options = restarts::Options { restarts: 3, instances: 2, per_second: 40 };
+
+    let outcome = restarts::run(&options, |step| println!("{step}")).await.unwrap();
+
+    assert!(outcome.calls > 100, "{outcome:?}");
+    assert_eq!((outcome.failed.len(), outcome.misdirected), (0, 0), "{outcome:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

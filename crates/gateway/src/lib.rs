@@ -11,7 +11,6 @@ mod error;
 mod first_bytes;
 mod front;
 mod grpc;
-mod health;
 mod metrics;
 mod own;
 mod readiness;
@@ -71,8 +70,8 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Gate
     let names: Vec<&'static str> = deps.upstreams.keys().copied().collect();
     let (reporter, health) = tonic_health::server::health_reporter();
     let own = grpc::own_services(health, &names)?;
-    health::report(&reporter, &deps.upstreams).await;
-    tasks.spawn("gateway-health", health::follow(reporter, deps.upstreams.clone(), drain.clone()));
+    rpc::health::report(&reporter, &deps.upstreams).await;
+    tasks.spawn("gateway-health", rpc::health::follow(reporter, deps.upstreams.clone(), drain.clone()));
 
     let front = Front {
         own_endpoints: own::Endpoints::new(&transcoder, deps.readiness, deps.metrics_text),

@@ -13,11 +13,14 @@ pub struct Config {
     /// The longest timeout a caller can ask for, in milliseconds; more is cut to it. 600,000: a watched stream is begun anew every
     /// ten minutes at the latest, so that nothing outlives a deployment for long.
     pub timeout_max_ms: u64,
+    /// Calls that may wait for their answers at once; the less important ones are turned away a little earlier. 4,096: as many held calls with
+    /// their 64 KiB of body are 256 MiB.
+    pub in_flight_max: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config { timeout_default_ms: 75_000, timeout_max_ms: 600_000 }
+        Config { timeout_default_ms: 75_000, timeout_max_ms: 600_000, in_flight_max: 4_096 }
     }
 }
 

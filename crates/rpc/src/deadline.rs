@@ -61,8 +61,7 @@ where
         Box::pin(async move {
             Ok(match timeout_at(deadline, answer).await {
                 Err(_elapsed) => exceeded().into_http(),
-                Ok(Ok(response)) if asked.is_some() => response
-                    .map(|body| Body::new(BoundedBody { body, sleep: sleep_until(deadline), is_expired: false })),
+                Ok(Ok(response)) if asked.is_some() => response.map(|body| BoundedBody::until(body, deadline)),
                 Ok(Ok(response)) => response,
             })
         })
@@ -71,11 +70,18 @@ where
 
 pin_project! {
     /// A response body that ends with DEADLINE_EXCEEDED at its deadline.
-    struct BoundedBody {
+    pub(crate) struct BoundedBody {
         body: Body,
         #[pin]
         sleep: Sleep,
         is_expired: bool,
+    }
+}
+
+impl BoundedBody {
+    /// Bounds a body by a deadline.
+    pub(crate) fn until(body: Body, deadline: Instant) -> Body {
+        Body::new(BoundedBody { body, sleep: sleep_until(deadline), is_expired: false })
     }
 }
 
@@ -102,7 +108,8 @@ impl HttpBody for BoundedBody {
     }
 }
 
-fn exceeded() -> Status {
+/// What a caller is told whose deadline has passed.
+pub(crate) fn exceeded() -> Status {
     Status::deadline_exceeded("the call was not finished within its timeout; it may have taken effect")
 }
 

@@ -2,6 +2,7 @@
 
 use crate::deadline::Bounded;
 use crate::observe::Observed;
+use crate::shed::Shedding;
 use crate::shield::Shielded;
 use crate::{Answer, Config};
 use http::Request;
@@ -13,7 +14,7 @@ use tower::{Service, ServiceBuilder, layer::layer_fn};
 
 /// A server with the guard in front of it.
 #[derive(Debug, Clone)]
-pub struct Guarded(Observed<Bounded<Shielded<Routes>>>);
+pub struct Guarded(Observed<Bounded<Shedding<Shielded<Routes>>>>);
 
 impl Guarded {
     /// Puts the guard in front of `routes`.
@@ -23,6 +24,7 @@ impl Guarded {
         let stack = ServiceBuilder::new()
             .layer(layer_fn(Observed::new)) // first, so that refused and late calls are seen too
             .layer(layer_fn(|inner| Bounded::new(inner, config))) // around the shield: what is cut off has not panicked
+            .layer(layer_fn(|inner| Shedding::new(inner, config.in_flight_max))) // before any work is done
             .layer(layer_fn(Shielded::new)) // next to the handlers, whose panics it turns into answers
             .service(routes.prepare());
         Guarded(stack)

@@ -1,21 +1,23 @@
 //! How services call each other: an upstream that can come and go, and the guard in front of a server.
 //!
-//! An [`Upstream`] is what a client holds, whatever is behind it. That is a server in the same process, plugged in and out
-//! through its [`Slot`] while calls go on, or one at an address. A server stands behind a [`Guarded`] stack, so that a caller's deadline, a panic and the
-//! log line of a request are the same for every role.
+//! An [`Upstream`] is what a client holds, whatever is behind it: a server in the same process, plugged in and out through its [`Slot`] while calls
+//! go on, or a service at all the endpoints that discovery finds. The layers in between are in [`client`]. A server stands behind a [`Guarded`]
+//! stack, so that a caller's deadline, too many calls, a panic and the log line of a request are the same for every role.
 
+pub mod client;
 mod config;
 mod deadline;
 mod guard;
+pub mod health;
 mod observe;
-mod remote;
+mod shed;
 mod shield;
 pub mod timeout;
 mod upstream;
 
 pub use config::Config;
 pub use guard::Guarded;
-pub use upstream::{Slot, Upstream};
+pub use upstream::{Served, Slot, Upstream};
 
 use futures_util::future::BoxFuture;
 use std::convert::Infallible;
@@ -25,7 +27,7 @@ use tonic::body::Body;
 pub(crate) type Answer = BoxFuture<'static, Result<http::Response<Body>, Infallible>>;
 
 /// What is wrong with a call before it is made.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum Error {
     /// A `grpc-timeout` that is not 1 to 8 digits and a unit.
     #[error("failed to read grpc-timeout: want 1 to 8 digits and one of H, M, S, m, u, n")]

@@ -1,52 +1,105 @@
 //! What a client calls: a service that can be away and come back.
 
-use crate::remote::Remote;
+use crate::client::{
+    Admission, Broken, ClientConfig, ClientMetrics, Counted, Deadline, Fault, Methods, Pool, Retry, ServiceMetrics,
+    ServiceView,
+};
 use crate::{Answer, Guarded};
+use breaker::{Breaker, Forced};
+use discovery::Endpoints;
 use http::Request;
-use std::collections::HashMap;
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::watch;
 use tonic::body::Body;
-use tonic::transport::Uri;
-use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt};
 use tower::Service;
-
-/// `ErrorInfo.domain` of what this crate answers by itself (AIP-193).
-const ERROR_DOMAIN: &str = "comanda";
-/// When a caller should come again: a role that is restarted is back within a second.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A service as its callers see it; the transport of generated clients. Clones call the same service.
 ///
-/// It is always ready: while the service is away, calls answer UNAVAILABLE at once.
+/// It is always ready: while the service is away, calls answer UNAVAILABLE, at once or after the short time in which it may come back.
 #[derive(Debug, Clone)]
 pub struct Upstream {
     name: &'static str,
-    link: Link,
+    stack: Stack,
+    breaker: Breaker,
+    pool: Pool,
+    news: News,
 }
 
-/// Where the service runs.
+/// Where it shows that the service has come or gone.
 #[derive(Debug, Clone)]
-enum Link {
-    InProcess(watch::Receiver<Option<Guarded>>),
-    Remote(Remote),
+enum News {
+    Plugged(watch::Receiver<Option<Guarded>>),
+    Listed(watch::Receiver<u64>),
 }
+
+/// Outermost first.
+type Stack = Deadline<Counted<Broken<Admission<Retry<Pool>>>>>;
 
 impl Upstream {
     /// A service in this process, called `name` in what callers are told, and the slot where it is plugged in.
     #[must_use]
     pub fn in_process(name: &'static str) -> (Upstream, Slot) {
-        let (slot, current) = watch::channel(None);
-        (Upstream { name, link: Link::InProcess(current) }, Slot(slot))
+        let slot = Slot::new(name);
+        let upstream = Upstream::plugged(&slot, &ClientConfig::default(), &ClientMetrics::default());
+        (upstream.expect("the settings that a client has by itself are valid"), slot)
     }
 
-    /// A service of another process, at `address`, as in `http://127.0.0.1:7001`. It is connected to when it is called.
+    /// The service that is plugged into `slot`.
+    ///
+    /// # Errors
+    /// When a setting of a breaker is out of its range.
+    pub fn plugged(slot: &Slot, config: &ClientConfig, metrics: &ClientMetrics) -> Result<Upstream, breaker::Error> {
+        let (methods, metrics) = (Methods::new(config.methods.clone()), metrics.of(slot.name));
+        let pool = Pool::in_process(slot.name, slot.server.subscribe(), methods.clone(), metrics.clone())?;
+        Upstream::new(slot.name, pool, News::Plugged(slot.server.subscribe()), config, (methods, metrics))
+    }
+
+    /// A service of other processes, at whatever endpoints there are. They are connected to at once.
+    ///
+    /// # Errors
+    /// When a setting of a breaker is out of its range.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    pub fn discovered(
+        name: &'static str,
+        endpoints: Endpoints,
+        config: &ClientConfig,
+        metrics: &ClientMetrics,
+    ) -> Result<Upstream, breaker::Error> {
+        let (methods, metrics) = (Methods::new(config.methods.clone()), metrics.of(name));
+        let pool = Pool::following(name, endpoints, config.pool.clone(), methods.clone(), metrics.clone())?;
+        let news = News::Listed(pool.news());
+        Upstream::new(name, pool, news, config, (methods, metrics))
+    }
+
+    /// A service at one address, called with the settings that a client has by itself.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
     #[must_use]
-    pub fn remote(name: &'static str, address: Uri) -> Upstream {
-        Upstream { name, link: Link::Remote(Remote::at(address)) }
+    pub fn remote(name: &'static str, address: SocketAddr) -> Upstream {
+        let endpoints = discovery::fixed(vec![address]);
+        let upstream = Upstream::discovered(name, endpoints, &ClientConfig::default(), &ClientMetrics::default());
+        upstream.expect("the settings that a client has by itself are valid")
+    }
+
+    fn new(
+        name: &'static str,
+        pool: Pool,
+        news: News,
+        config: &ClientConfig,
+        (methods, metrics): (Methods, ServiceMetrics),
+    ) -> Result<Upstream, breaker::Error> {
+        let breaker = Breaker::new(&config.breaker)?;
+        let timeout = (config.timeout_default_ms > 0).then(|| Duration::from_millis(config.timeout_default_ms));
+        let retry = Retry::new(pool.clone(), config.retry.clone(), methods, metrics.clone());
+        let admission = Admission::new(retry, config.in_flight_max);
+        let counted = Counted::new(Broken::new(admission, breaker.clone()), metrics);
+        Ok(Upstream { name, stack: Deadline::new(counted, timeout), breaker, pool, news })
     }
 
     /// The name that callers are told.
@@ -55,34 +108,45 @@ impl Upstream {
         self.name
     }
 
-    /// Whether the service is there now; of one in another process: whether the last call reached it.
+    /// Whether an endpoint of the service can be reached now.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        match &self.link {
-            Link::InProcess(current) => current.borrow().is_some(),
-            Link::Remote(remote) => remote.is_up(),
-        }
+        self.pool.is_reached()
     }
 
-    /// Waits until the service has come or gone since the last look, and never returns when it cannot any more. Cancel safe: a
-    /// change is not missed.
+    /// Waits until the service, or an endpoint of it, has come or gone since the last look, and never returns when none can any more. Cancel
+    /// safe: a change is not missed.
     pub async fn changed(&mut self) {
-        let is_over = match &mut self.link {
-            Link::InProcess(current) => current.changed().await.is_err(),
-            Link::Remote(remote) => remote.changed().await.is_err(),
+        let is_over = match &mut self.news {
+            News::Plugged(server) => server.changed().await.is_err(),
+            News::Listed(count) => count.changed().await.is_err(),
         };
         if is_over {
             std::future::pending::<()>().await;
         }
     }
-}
 
-/// What a caller is told when the service called `name` does not answer.
-fn away(name: &str, message: String) -> Status {
-    let service = HashMap::from([("service".to_owned(), name.to_owned())]);
-    let mut details = ErrorDetails::with_error_info("SERVICE_UNAVAILABLE", ERROR_DOMAIN, service);
-    details.set_retry_info(Some(RETRY_AFTER));
-    Status::with_error_details(Code::Unavailable, message, details)
+    /// What an operator sees.
+    #[must_use]
+    pub fn view(&self) -> ServiceView {
+        let (list_age, list_fault) = self.pool.list();
+        let (breaker, endpoints) = (self.breaker.snapshot(), self.pool.views());
+        ServiceView { service: self.name, breaker, endpoints, list_age, list_fault }
+    }
+
+    /// Forces the breaker of the service, or of one endpoint, open or closed, or gives it back to itself. Returns whether there is such a
+    /// breaker.
+    #[must_use]
+    pub fn force(&self, endpoint: Option<&str>, forced: Option<Forced>) -> bool {
+        let breaker = match endpoint {
+            None => Some(self.breaker.clone()),
+            Some(name) => self.pool.breaker(name),
+        };
+        breaker.is_some_and(|breaker| {
+            breaker.force(forced);
+            true
+        })
+    }
 }
 
 impl Service<Request<Body>> for Upstream {
@@ -95,47 +159,72 @@ impl Service<Request<Body>> for Upstream {
     }
 
     fn call(&mut self, request: Request<Body>) -> Answer {
-        let name = self.name;
-        let server = match &self.link {
-            Link::InProcess(current) => current.borrow().clone(),
-            Link::Remote(remote) => {
-                let call = remote.call(request);
-                return Box::pin(async move {
-                    Ok(call.await.unwrap_or_else(|_unreachable| {
-                        away(name, format!("the {name} service cannot be reached; call again in a second")).into_http()
-                    }))
-                });
-            }
-        };
-        match server {
-            Some(mut server) => server.call(request),
-            None => {
-                let message = format!("the {name} service is not running; call again in a second");
-                let response = away(name, message).into_http();
-                Box::pin(async move { Ok(response) })
-            }
-        }
+        let (name, answer) = (self.name, self.stack.call(request));
+        Box::pin(async move { Ok(answer.await.unwrap_or_else(|fault: Fault| fault.to_status(name).into_http())) })
     }
 }
 
 /// Where a server in this process is plugged in. Dropping it unplugs the server.
 #[derive(Debug)]
-pub struct Slot(watch::Sender<Option<Guarded>>);
+pub struct Slot {
+    name: &'static str,
+    server: watch::Sender<Option<Guarded>>,
+}
 
 impl Slot {
+    /// An empty slot, for the service called `name`.
+    #[must_use]
+    pub fn new(name: &'static str) -> Self {
+        Slot { name, server: watch::Sender::new(None) }
+    }
+
     /// Plugs a server in, instead of the one before.
     pub fn fill(&self, server: Guarded) {
-        self.0.send_replace(Some(server));
+        self.server.send_replace(Some(server));
     }
 
     /// Unplugs the server. Calls that it has begun go on to their end.
     pub fn clear(&self) {
-        self.0.send_replace(None);
+        self.server.send_replace(None);
+    }
+
+    /// The server as it is seen from other processes, past the client stack, which is theirs.
+    #[must_use]
+    pub fn served(&self) -> Served {
+        Served { name: self.name, server: self.server.subscribe() }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         self.clear();
+    }
+}
+
+/// A server of this process, behind a port.
+#[derive(Debug, Clone)]
+pub struct Served {
+    name: &'static str,
+    server: watch::Receiver<Option<Guarded>>,
+}
+
+impl Service<Request<Body>> for Served {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Answer {
+        let server = self.server.borrow().clone();
+        match server {
+            Some(mut server) => server.call(request),
+            None => {
+                let response = Fault::NotRunning.to_status(self.name).into_http();
+                Box::pin(async move { Ok(response) })
+            }
+        }
     }
 }

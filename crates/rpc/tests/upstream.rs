@@ -60,7 +60,7 @@ fn stream(frames: impl futures_util::Stream<Item = Result<Frame<Bytes>, Status>>
 
 fn upstream() -> (Upstream, Slot) {
     let (upstream, slot) = Upstream::in_process("acts");
-    let config = Config { timeout_default_ms: 1_000, timeout_max_ms: 5_000 };
+    let config = Config { timeout_default_ms: 1_000, timeout_max_ms: 5_000, ..Config::default() };
     slot.fill(Guarded::new(Routes::new(Acts), config));
     (upstream, slot)
 }

@@ -2,6 +2,7 @@
 //!
 //! Its processes outlive this one. They are recorded by their ids, and whatever ends them, the next `up` starts what is missing.
 
+mod consul;
 mod member;
 mod nats;
 mod place;
@@ -81,6 +82,7 @@ fn up(place: &Place, wanted: Option<Size>, release: bool) -> Result<(), Failed> 
     let up = || {
         postgres::up(place)?;
         nats::up(place, size)?;
+        consul::up(place)?;
         platform::up(place, size, &binary)
     };
     up().map_err(|why: Failed| Failed::because(format!("{why}\n`cargo xtask cluster down` stops what was started")))?;

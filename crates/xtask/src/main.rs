@@ -44,6 +44,12 @@ enum Xtask {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Restarts the instances of a service in order, under load, and counts the calls that fail.
+    Restarts {
+        /// Goes to the measurement; `--help` lists them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Runs the distributed platform on this machine: PostgreSQL, NATS, and a process for each role.
     Cluster {
         #[command(subcommand)]
@@ -61,6 +67,7 @@ fn main() -> ExitCode {
         Xtask::Cluster { command } => cluster::run(&command),
         Xtask::Faults { arguments } => on_the_platform("faults", &arguments),
         Xtask::Outage { arguments } => on_the_platform("outage", &arguments),
+        Xtask::Restarts { arguments } => on_the_platform("restarts", &arguments),
         Xtask::Ci => servers::before_tests().and_then(|()| lint()).and_then(|()| test(&[])),
     };
     match result {

@@ -71,7 +71,7 @@ impl Log {
     async fn hold(store: &Store, bus: &Bus, line: &Bare) -> Measured<Self> {
         let relay = Relay::start(store, bus, Publisher::Tailing);
         relay.tails(store).await?;
-        let reader = Pid::from_raw(line.log_reader().await?).ok_or("the log has no reader")?;
+        let reader = Pid::from_raw(line.log_reader().await?).ok_or("no process has the id 0")?;
         kill_process(reader, Signal::STOP)?;
         Ok(Log { relay, reader })
     }

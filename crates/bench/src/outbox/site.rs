@@ -134,10 +134,17 @@ impl Bare {
         }
     }
 
-    /// The process of the server that reads its log for the relay.
+    /// The process of the server that reads its log for the relay, which may be about to begin anew.
     pub(super) async fn log_reader(&self) -> Measured<i32> {
-        let sql = "SELECT active_pid FROM pg_replication_slots WHERE slot_name = outbox_tail_slot()";
-        Ok(self.client.query_one(sql, &[]).await?.try_get(0)?)
+        let sql = "SELECT active_pid FROM pg_replication_slots WHERE slot_name = outbox_tail_slot() AND active";
+        let deadline = Instant::now() + TAILS_WITHIN;
+        loop {
+            match self.client.query_opt(sql, &[]).await? {
+                Some(row) => return Ok(row.try_get(0)?),
+                None if Instant::now() > deadline => return Err("the log has no reader".into()),
+                None => sleep(LOOK_EVERY).await,
+            }
+        }
     }
 
     /// How many bytes tables take with all that belongs to them.

@@ -1,6 +1,6 @@
 //! The contract's `AdminService`: which room answers which call.
 
-use super::{diagnose, outbox, parked, to_wire};
+use super::{called, diagnose, outbox, parked, to_wire};
 use crate::Role;
 use crate::supervisor::Control;
 use crate::wire::{SERVED, Wiring};
@@ -156,6 +156,20 @@ impl AdminService for Admin {
         rebuilt.map_err(|error| Status::unavailable(format!("the channels cannot be asked now: {error}")))?;
         info!("replica of the restaurants is being built anew for an operator");
         Ok(Response::new(wire::RebuildReplicaResponse {}))
+    }
+
+    async fn list_called(
+        &self,
+        _: Request<wire::ListCalledRequest>,
+    ) -> Result<Response<wire::ListCalledResponse>, Status> {
+        Ok(Response::new(called::list(&self.wiring)))
+    }
+
+    async fn force_breaker(
+        &self,
+        request: Request<wire::ForceBreakerRequest>,
+    ) -> Result<Response<wire::CalledService>, Status> {
+        called::force(&self.wiring, request.get_ref()).map(Response::new)
     }
 
     async fn diagnose(&self, _: Request<wire::DiagnoseRequest>) -> Result<Response<wire::DiagnoseResponse>, Status> {

@@ -238,3 +238,46 @@ mod tests {
         }
     }
 }
+
+/// `comanda breakers`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct BreakersOptions {
+    #[command(subcommand)]
+    pub(crate) command: Option<BreakersCommand>,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BreakersCommand {
+    /// Forces a breaker open or closed, or gives it back to itself. Noted in the log of the process.
+    Force {
+        /// What to.
+        to: ForcedName,
+        #[command(flatten)]
+        service: Service,
+        /// Only this endpoint, as `comanda endpoints` tells it [default: the service as a whole].
+        #[arg(long, value_name = "ADDRESS")]
+        endpoint: Option<String>,
+        /// Who wants it.
+        #[arg(long, env = "USER", default_value = "unknown")]
+        who: String,
+        /// Why.
+        #[arg(long)]
+        why: String,
+        #[command(flatten)]
+        asking: Asking,
+    },
+}
+
+/// What a breaker is forced to.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ForcedName {
+    /// Refuses every call.
+    Open,
+    /// Lets every call pass.
+    Closed,
+    /// Decides by itself again.
+    Automatic,
+}

@@ -9,6 +9,7 @@ pub(super) enum Member {
     Postgres,
     /// A NATS server, from 1.
     Nats(u16),
+    Consul,
     Consumer,
     Restaurant,
     Order,
@@ -26,7 +27,7 @@ impl Member {
 
     /// All that there can be.
     pub(super) fn all() -> Vec<Member> {
-        let servers = [Member::Postgres, Member::Nats(1), Member::Nats(2), Member::Nats(3)];
+        let servers = [Member::Postgres, Member::Nats(1), Member::Nats(2), Member::Nats(3), Member::Consul];
         servers.into_iter().chain(Member::ROLES).collect()
     }
 }
@@ -36,6 +37,7 @@ impl fmt::Display for Member {
         match self {
             Member::Postgres => f.pad("postgres"),
             Member::Nats(number) => f.pad(&format!("nats-{number}")),
+            Member::Consul => f.pad("consul"),
             Member::Consumer => f.pad("consumer"),
             Member::Restaurant => f.pad("restaurant"),
             Member::Order => f.pad("order"),

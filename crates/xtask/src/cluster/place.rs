@@ -52,6 +52,11 @@ impl Place {
         self.folder.join("secrets").join(server)
     }
 
+    /// What Consul keeps.
+    pub(super) fn consul(&self) -> PathBuf {
+        self.folder.join("consul")
+    }
+
     /// The streams of one NATS server in a cluster of this many.
     pub(super) fn streams(&self, of: usize, member: Member) -> PathBuf {
         self.folder.join(format!("nats-of-{of}/{member}"))

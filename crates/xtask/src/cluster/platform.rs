@@ -93,7 +93,8 @@ fn setting<'a>(text: &'a str, key: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::member::{POSTGRES, local};
+    use super::super::consul;
+    use super::super::member::POSTGRES;
     use super::*;
 
     #[test]
@@ -119,15 +120,14 @@ mod tests {
     }
 
     #[test]
-    fn the_files_name_the_servers_that_are_started_and_the_callers_their_services() {
+    fn the_files_name_the_servers_that_are_started() {
         let text = |member| fs::read_to_string(workspace().join(file(member))).unwrap();
         for member in Member::ROLES {
             assert!(text(member).contains(&format!("servers = [\"nats://{}\"]", nats::clients(1))), "{member}");
             assert_eq!(text(member).matches(&POSTGRES.to_string()).count(), text(member).matches("\nurl = ").count());
         }
-        for member in [Member::Consumer, Member::Restaurant, Member::Order] {
-            let serving = addresses(member).unwrap().serving.unwrap_or(local(0));
-            assert!(text(Member::Gateway).contains(&format!("{member} = \"http://{serving}\"")), "{member}");
+        for member in Member::ROLES {
+            assert!(text(member).contains(&format!("[consul]\nagents = [\"http://{}\"]", consul::HTTP)), "{member}");
         }
     }
 }

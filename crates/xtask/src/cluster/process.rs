@@ -83,6 +83,8 @@ impl Process {
         let in_order = match member {
             // Otherwise it would wait until everybody has left.
             Member::Postgres => "INT",
+            // Otherwise it would leave its cluster, and not find itself in it when it comes back.
+            Member::Consul => "INT",
             Member::Nats(_)
             | Member::Consumer
             | Member::Restaurant

@@ -1,5 +1,6 @@
 //! What there is to know about the cluster, on standard output.
 
+use super::consul;
 use super::member::{Member, POSTGRES};
 use super::nats::{self, Size};
 use super::place::Place;
@@ -43,6 +44,7 @@ pub(super) fn greet(place: &Place, size: Size, binary: &Path) -> Result<(), Fail
     println!(
         "\nBreak something: kill -9 PROCESS; `cargo xtask cluster status` says what runs, and `cargo xtask cluster up` starts the rest.\n\
          Look at it:      {comanda} doctor --admin http://{admin}\n\
+                          {comanda} endpoints, {comanda} breakers\n\
          Check it:        {comanda} verify --config deploy/local/relay.toml\n\
          Stop it:         cargo xtask cluster down [--wipe]"
     );
@@ -59,13 +61,14 @@ fn next_step(place: &Place) -> Option<String> {
 }
 
 fn members(size: Size) -> Vec<Member> {
-    [Member::Postgres].into_iter().chain(size.members()).chain(Member::ROLES).collect()
+    [Member::Postgres].into_iter().chain(size.members()).chain([Member::Consul]).chain(Member::ROLES).collect()
 }
 
 fn is_ready(member: Member) -> Result<bool, Failed> {
     Ok(match member {
         Member::Postgres => postgres::is_ready(),
         Member::Nats(number) => nats::is_ready(number),
+        Member::Consul => consul::is_ready(),
         Member::Consumer | Member::Restaurant | Member::Order | Member::Relay | Member::Gateway => {
             platform::is_ready(platform::addresses(member)?)
         }
@@ -75,6 +78,7 @@ fn is_ready(member: Member) -> Result<bool, Failed> {
 fn listens(member: Member) -> Result<String, Failed> {
     Ok(match member {
         Member::Postgres => format!("{POSTGRES}"),
+        Member::Consul => format!("http://{}/ui", consul::HTTP),
         Member::Nats(number) => format!("{}, monitor http://{}", nats::clients(number), nats::monitor(number)),
         Member::Consumer | Member::Restaurant | Member::Order | Member::Relay | Member::Gateway => {
             let addresses = platform::addresses(member)?;

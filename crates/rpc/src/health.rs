@@ -1,8 +1,8 @@
 //! Keeps the gRPC health service true: a service is SERVING while its upstream is up.
 
+use crate::Upstream;
 use futures_util::future::{Either, select, select_all};
 use lifecycle::Drain;
-use rpc::Upstream;
 use std::collections::BTreeMap;
 use std::pin::pin;
 use tonic_health::ServingStatus;
@@ -12,7 +12,7 @@ use tonic_health::server::HealthReporter;
 const WHOLE: &str = "";
 
 /// Reports each service, and the whole: it is SERVING while any service is.
-pub(crate) async fn report(reporter: &HealthReporter, upstreams: &BTreeMap<&'static str, Upstream>) {
+pub async fn report(reporter: &HealthReporter, upstreams: &BTreeMap<&'static str, Upstream>) {
     for (name, upstream) in upstreams {
         reporter.set_service_status(name, status(upstream.is_up())).await;
     }
@@ -21,7 +21,7 @@ pub(crate) async fn report(reporter: &HealthReporter, upstreams: &BTreeMap<&'sta
 }
 
 /// Reports every change, until the drain: then nothing is SERVING any more.
-pub(crate) async fn follow(reporter: HealthReporter, mut upstreams: BTreeMap<&'static str, Upstream>, drain: Drain) {
+pub async fn follow(reporter: HealthReporter, mut upstreams: BTreeMap<&'static str, Upstream>, drain: Drain) {
     if upstreams.is_empty() {
         return drain.requested().await;
     }

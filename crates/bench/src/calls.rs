@@ -1,0 +1,75 @@
+//! How calls fare while their endpoints misbehave: our client stack beside tonic's balanced channel and tower's `Balance` with `PeakEwma`.
+//!
+//! The endpoints are three processes, each with 2 ms of work for a call; what is done to them is done to processes (killed, stopped, told to
+//! fail). Calls come at a steady rate whatever becomes of those before, and must be answered within a second. Subjects are measured one after
+//! the other under the same faults. What may be repeated is a subject of its own, since the others never repeat.
+
+mod backend;
+mod bare;
+mod scenario;
+mod subject;
+mod traffic;
+
+pub(crate) use backend::{BackendArguments, serve};
+
+use crate::Measured;
+use crate::report::{Metric, Report};
+use clap::Args;
+use scenario::Scenario;
+use std::time::Duration;
+use subject::Subject;
+
+pub(crate) const ERRORS: Metric = Metric { name: "error_percent", unit: "%" };
+pub(crate) const P50: Metric = Metric { name: "p50_ms", unit: "ms" };
+pub(crate) const P99: Metric = Metric { name: "p99_ms", unit: "ms" };
+pub(crate) const RECOVERY: Metric = Metric { name: "recovery_ms", unit: "ms" };
+pub(crate) const CPU: Metric = Metric { name: "cpu_us_per_call", unit: "us" };
+
+/// How calls are measured.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Arguments {
+    /// Three short runs of fewer scenarios.
+    #[arg(long)]
+    quick: bool,
+    /// Runs; at least five are needed for figures to be quoted.
+    #[arg(long)]
+    runs: Option<u32>,
+    /// Seconds for which a fault lasts.
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// Calls per second.
+    #[arg(long, default_value_t = 300)]
+    rate: u32,
+    /// Only these scenarios.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Scenario>,
+}
+
+impl Arguments {
+    fn runs(&self) -> u32 {
+        self.runs.unwrap_or(if self.quick { 1 } else { 5 })
+    }
+
+    fn lasts(&self) -> Duration {
+        Duration::from_secs(self.seconds.unwrap_or(if self.quick { 1 } else { 5 }))
+    }
+
+    fn scenarios(&self) -> Vec<Scenario> {
+        if self.only.is_empty() { Scenario::ALL.to_vec() } else { self.only.clone() }
+    }
+}
+
+pub(crate) async fn measure(arguments: &Arguments) -> Measured<Report> {
+    let mut report = Report::new("calls");
+    for run in 0..arguments.runs() {
+        for scenario in arguments.scenarios() {
+            for subject in Subject::in_turn(run) {
+                scenario.measure(subject, arguments.rate, arguments.lasts(), &mut report).await?;
+            }
+        }
+        if arguments.only.is_empty() {
+            bare::measure(arguments.lasts(), run, &mut report).await?;
+        }
+    }
+    Ok(report)
+}

@@ -1,0 +1,300 @@
+//! The state machine: closed, open, half-open, forced; told the time, so that it needs none.
+//!
+//! The state is one word ([`word::Word`]) that calls read without a lock. It changes under a lock only, which is taken when a threshold
+//! is crossed, while half-open, and by operators. A call keeps the word that admitted it as its ticket, and its outcome counts if the word is still
+//! the same; the one outcome that changes the state looks again under the lock. So a straggler changes nothing, however the threads interleave.
+//!
+//! Of two failures that cross a threshold together at least one sees both, since each is counted before a fence and summed after it.
+//! Good results are counted without one: a sum may lack the last few of other threads.
+
+mod backoff;
+mod change;
+mod policy;
+mod probes;
+pub(crate) mod rules;
+mod state;
+pub(crate) mod window;
+mod word;
+
+#[cfg(feature = "failsafe")]
+pub use policy::Failsafe;
+pub use policy::TripPolicy;
+pub(crate) use state::Kind;
+pub use state::{Event, Forced, Outcome, Reason, Rejected, Snapshot, State};
+
+use crate::sync::{self, AtomicU64, Mutex, Ordering, fence};
+use change::Changes;
+use rules::Rules;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+use window::{Bad, Counts, Window};
+use word::Word;
+
+/// A run's count in the low half of its word, the generation in the high half.
+const RUN_BITS: u32 = 32;
+const RUN_MASK: u64 = (1 << RUN_BITS) - 1;
+/// What a breaker weighs at the start of its ramp, as in Envoy's slow start.
+const WEIGHT_MIN: f32 = 0.1;
+
+#[derive(Debug)]
+pub(crate) struct Machine {
+    hot: Hot,
+    window: Window,
+    refusals: Box<[Refusals]>,
+    rules: Rules,
+    changes: Mutex<Changes>,
+    policy: Option<Mutex<Box<dyn TripPolicy>>>,
+}
+
+/// What every call reads and few write, in lines of cache of its own.
+#[repr(align(128))]
+#[derive(Debug)]
+struct Hot {
+    word: AtomicU64,
+    /// Failures since the last success, with the generation that they are of.
+    run: AtomicU64,
+    /// When it recovered; 0: its ramp is behind it.
+    ramp_from_ms: AtomicU64,
+}
+
+#[repr(align(128))]
+#[derive(Debug)]
+struct Refusals(AtomicU64);
+
+/// What a call that was admitted holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ticket {
+    word: Word,
+    /// 0: not a probe.
+    lease: u64,
+    pub(crate) started_ms: u64,
+}
+
+impl Ticket {
+    pub(crate) fn is_probe(&self) -> bool {
+        self.lease != 0
+    }
+}
+
+impl Machine {
+    pub(crate) fn new(rules: Rules, policy: Option<Box<dyn TripPolicy>>, seed: u64, now_ms: u64) -> Self {
+        let shards = sync::shards();
+        let first = AtomicU64::new(Word::first().0);
+        Machine {
+            hot: Hot { word: first, run: AtomicU64::new(0), ramp_from_ms: AtomicU64::new(0) },
+            window: Window::new(shards),
+            refusals: (0..shards.next_power_of_two()).map(|_| Refusals(AtomicU64::new(0))).collect(),
+            rules,
+            changes: Mutex::new(Changes::new(seed, now_ms)),
+            policy: policy.map(Mutex::new),
+        }
+    }
+
+    /// Admits a call, or refuses it.
+    #[inline]
+    pub(crate) fn acquire(&self, now_ms: u64) -> Result<Ticket, Rejected> {
+        let word = self.word();
+        if word.is_closed() {
+            return Ok(Ticket { word, lease: 0, started_ms: now_ms });
+        }
+        match (word.kind(), word.rest_ms(now_ms, self.rules.open_max_ms)) {
+            (Kind::Open, rest_ms) if rest_ms > 0 => self.refuse(word, rest_ms, now_ms),
+            (Kind::ForcedOpen, _) => self.refuse(word, self.rules.open_ms, now_ms),
+            (Kind::ForcedClosed | Kind::Closed, _) => Ok(Ticket { word, lease: 0, started_ms: now_ms }),
+            (Kind::Open | Kind::HalfOpen, _) => self.acquire_guarded(now_ms),
+        }
+    }
+
+    /// Whether an answer that took so long is a slow one.
+    #[inline]
+    pub(crate) fn is_slow(&self, elapsed_ms: u64) -> bool {
+        elapsed_ms >= self.rules.slow_ms
+    }
+
+    /// Counts the outcome of a call, if the state that admitted it still lasts.
+    #[inline]
+    pub(crate) fn record(&self, ticket: &Ticket, outcome: Outcome, elapsed_ms: u64, now_ms: u64) {
+        let word = self.word();
+        if word != ticket.word {
+            return;
+        }
+        if ticket.is_probe() {
+            return self.record_probe(ticket, self.judge(outcome, elapsed_ms), now_ms);
+        }
+        if outcome == Outcome::Success && !self.is_slow(elapsed_ms) {
+            self.window.good(sync::shard(), word.generation(), self.rules.slots.of(now_ms));
+            if self.hot.run.load(Ordering::Relaxed) & RUN_MASK != 0 {
+                self.end_run(word);
+            }
+            if let Some(policy) = &self.policy {
+                sync::lock(policy).succeeded();
+            }
+            return;
+        }
+        self.record_bad(word, self.judge(outcome, elapsed_ms), now_ms);
+    }
+
+    /// Whether a call would be admitted now.
+    pub(crate) fn is_usable(&self, now_ms: u64) -> bool {
+        let word = self.word();
+        match word.kind() {
+            Kind::Closed | Kind::ForcedClosed => true,
+            Kind::ForcedOpen => false,
+            Kind::Open | Kind::HalfOpen if self.rules.metrics_only => true,
+            Kind::Open => word.rest_ms(now_ms, self.rules.open_max_ms) == 0,
+            Kind::HalfOpen => sync::lock(&self.changes).probes.rest_ms(now_ms, &self.rules) == 0,
+        }
+    }
+
+    /// The share of its traffic that the peer should get, 0 to 1.
+    pub(crate) fn weight(&self, now_ms: u64) -> f32 {
+        match self.word().kind() {
+            Kind::Closed | Kind::ForcedClosed => {
+                let from_ms = self.hot.ramp_from_ms.load(Ordering::Relaxed);
+                let risen_ms = now_ms.saturating_sub(from_ms);
+                if from_ms == 0 || risen_ms >= self.rules.ramp_ms {
+                    return 1.0;
+                }
+                (risen_ms as f32 / self.rules.ramp_ms as f32).clamp(WEIGHT_MIN, 1.0)
+            }
+            Kind::ForcedOpen => 0.0,
+            Kind::Open | Kind::HalfOpen if self.rules.metrics_only => 1.0,
+            Kind::Open | Kind::HalfOpen if self.is_usable(now_ms) => WEIGHT_MIN,
+            Kind::Open | Kind::HalfOpen => 0.0,
+        }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.word().kind()
+    }
+
+    pub(crate) fn snapshot(&self, now_ms: u64) -> Snapshot {
+        let changes = sync::lock(&self.changes);
+        let word = self.word();
+        let counts = self.counts(word, now_ms);
+        let next_probe_ms = match word.kind() {
+            Kind::Open => Some(word.rest_ms(now_ms, self.rules.open_max_ms)),
+            Kind::HalfOpen => Some(changes.probes.rest_ms(now_ms, &self.rules)),
+            Kind::Closed | Kind::ForcedOpen | Kind::ForcedClosed => None,
+        };
+        Snapshot {
+            state: word.kind(),
+            reason: word.reason(),
+            generation: word.generation(),
+            since: Duration::from_millis(now_ms.saturating_sub(changes.since_ms)),
+            calls: counts.calls,
+            failures: counts.failures,
+            slow: counts.slow,
+            run: self.run(word),
+            next_probe_in: next_probe_ms.map(Duration::from_millis),
+            probes_out: if word.kind() == Kind::HalfOpen { changes.probes.out(now_ms) } else { 0 },
+            rejected: self.refusals.iter().map(|it| it.0.load(Ordering::Relaxed)).sum(),
+            backoff_step: changes.backoff.step(),
+        }
+    }
+
+    pub(crate) fn events(&self) -> Receiver<Event> {
+        sync::lock(&self.changes).subscribe()
+    }
+
+    #[inline]
+    fn word(&self) -> Word {
+        // Acquire, beside the release of whoever changed it: a half-open word is not seen before the probes are made ready.
+        Word(self.hot.word.load(Ordering::Acquire))
+    }
+
+    /// Refuses, or in metrics-only mode notes that it would and admits without counting.
+    #[inline]
+    fn refuse(&self, word: Word, rest_ms: u64, now_ms: u64) -> Result<Ticket, Rejected> {
+        if let Some(refusals) = self.refusals.get(sync::shard() & (self.refusals.len() - 1)) {
+            refusals.0.fetch_add(1, Ordering::Relaxed);
+        }
+        if self.rules.metrics_only && word.kind() != Kind::ForcedOpen {
+            return Ok(Ticket { word: Word::NEVER, lease: 0, started_ms: now_ms });
+        }
+        Err(Rejected { state: word.kind(), reason: word.reason(), retry_after: Duration::from_millis(rest_ms) })
+    }
+
+    /// A success that took too long is slow.
+    fn judge(&self, outcome: Outcome, elapsed_ms: u64) -> Outcome {
+        match outcome {
+            Outcome::Success if self.is_slow(elapsed_ms) => Outcome::Slow,
+            Outcome::Success | Outcome::Failure | Outcome::Slow | Outcome::Ignored | Outcome::Pushback => outcome,
+        }
+    }
+
+    #[cold]
+    fn record_bad(&self, word: Word, outcome: Outcome, now_ms: u64) {
+        let bad = match outcome {
+            Outcome::Success | Outcome::Ignored => return,
+            Outcome::Failure | Outcome::Pushback => Bad::Failure,
+            Outcome::Slow => Bad::Slow,
+        };
+        self.window.bad(bad, word.generation(), self.rules.slots.of(now_ms));
+        let run = if outcome == Outcome::Failure { self.lengthen_run(word) } else { 0 };
+        if word.kind() != Kind::Closed {
+            return;
+        }
+        if let (Some(policy), Outcome::Failure) = (&self.policy, outcome) {
+            let open_for = sync::lock(policy).failed();
+            if let Some(open_for) = open_for {
+                self.open_for(word, Reason::Policy, open_for, now_ms);
+            }
+            return;
+        }
+        // Counted before, summed after: of two who do so at once, one sees both.
+        fence(Ordering::SeqCst);
+        if let Some(reason) = self.verdict(bad, run, self.counts(word, now_ms)) {
+            self.open(word, reason, now_ms);
+        }
+    }
+
+    /// Whether a bad result was one too many.
+    fn verdict(&self, bad: Bad, run: u64, counts: Counts) -> Option<Reason> {
+        let rules = &self.rules;
+        let is_too_much = |count: u64, ratio: f64| {
+            ratio > 0.0 && counts.calls >= rules.calls_min && count as f64 >= ratio * counts.calls as f64
+        };
+        match bad {
+            Bad::Failure if self.policy.is_some() => None,
+            Bad::Failure if rules.consecutive_failures > 0 && run >= rules.consecutive_failures => {
+                Some(Reason::FailureRun)
+            }
+            Bad::Failure if is_too_much(counts.failures, rules.failure_ratio) => Some(Reason::FailureRatio),
+            Bad::Slow if is_too_much(counts.slow, rules.slow_ratio) => Some(Reason::SlowRatio),
+            Bad::Failure | Bad::Slow => None,
+        }
+    }
+
+    fn counts(&self, word: Word, now_ms: u64) -> Counts {
+        self.window.counts(word.generation(), self.rules.slots.of(now_ms), &self.rules)
+    }
+
+    fn run(&self, word: Word) -> u64 {
+        let run = self.hot.run.load(Ordering::Relaxed);
+        if run >> RUN_BITS == word.generation() { run & RUN_MASK } else { 0 }
+    }
+
+    /// Adds one to the run of this generation, which begins with it if the last was of another.
+    fn lengthen_run(&self, word: Word) -> u64 {
+        let first = word.generation() << RUN_BITS;
+        let mut seen = self.hot.run.load(Ordering::Relaxed);
+        loop {
+            let next = if seen >> RUN_BITS == word.generation() { seen.saturating_add(1) } else { first + 1 };
+            match self.hot.run.compare_exchange_weak(seen, next, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return next & RUN_MASK,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// One attempt: if another thread was faster, its result was the later one.
+    #[cold]
+    fn end_run(&self, word: Word) {
+        let run = self.hot.run.load(Ordering::Relaxed);
+        let none = word.generation() << RUN_BITS;
+        if run >> RUN_BITS == word.generation() {
+            self.hot.run.compare_exchange(run, none, Ordering::Relaxed, Ordering::Relaxed).ok();
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Which RPCs of the contract may be repeated: its descriptors say so.
+
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
+use prost_types::method_options::IdempotencyLevel;
+use rpc::client::MethodConfig;
+use std::collections::BTreeMap;
+
+/// When a read is asked for a second time, of another endpoint: several times what one takes, and less than a user notices.
+const HEDGE_READS_AFTER_MS: u64 = 500;
+
+/// What the contract says of its methods, and what the configuration says instead.
+pub(crate) fn known(configured: &BTreeMap<String, MethodConfig>) -> BTreeMap<String, MethodConfig> {
+    let mut methods = of_contract();
+    methods.extend(configured.iter().map(|(path, method)| (path.clone(), method.clone())));
+    methods
+}
+
+fn of_contract() -> BTreeMap<String, MethodConfig> {
+    let contract = FileDescriptorSet::decode(proto::FILE_DESCRIPTOR_SET).unwrap_or_default();
+    let mut methods = BTreeMap::new();
+    for file in &contract.file {
+        for service in &file.service {
+            for method in &service.method {
+                let level = method.options.as_ref().map(|options| options.idempotency_level());
+                let is_stream = method.server_streaming();
+                let method_config = match level {
+                    Some(IdempotencyLevel::NoSideEffects) => MethodConfig {
+                        may_repeat: true,
+                        hedge_after_ms: if is_stream { 0 } else { HEDGE_READS_AFTER_MS },
+                        ..MethodConfig::default()
+                    },
+                    Some(IdempotencyLevel::Idempotent) => MethodConfig { may_repeat: true, ..MethodConfig::default() },
+                    Some(IdempotencyLevel::IdempotencyUnknown) | None => continue,
+                };
+                methods.insert(format!("/{}.{}/{}", file.package(), service.name(), method.name()), method_config);
+            }
+        }
+    }
+    methods
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_reads_may_be_repeated_and_what_takes_an_order_may_not() {
+        let methods = known(&BTreeMap::new());
+
+        assert!(methods["/comanda.order.v1.OrderService/GetOrder"].may_repeat);
+        assert!(!methods.contains_key("/comanda.order.v1.OrderService/CreateOrder"));
+    }
+
+    #[test]
+    fn the_configuration_has_the_last_word() {
+        let path = "/comanda.order.v1.OrderService/GetOrder".to_owned();
+        let configured = BTreeMap::from([(path.clone(), MethodConfig::default())]);
+
+        assert!(!known(&configured)[&path].may_repeat);
+    }
+}

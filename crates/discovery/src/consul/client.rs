@@ -1,0 +1,218 @@
+//! Requests to Consul agents, over one pool of connections for all watches and registrations.
+//!
+//! Our own, on hyper: what exists has no health reads, cannot use EC keys, or opens a connection for each request. Over TLS all
+//! requests to an agent share one HTTP/2 connection; without it each query that waits has a connection, and so their number is bounded.
+
+use super::config::ConsulConfig;
+use super::tls;
+use crate::Error;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+
+/// What an error quotes of an answer.
+const QUOTED_CHARS: usize = 200;
+
+/// An idle connection is closed after this; longer than the pause between two heartbeats or looks of a registration.
+const IDLE_FOR: Duration = Duration::from_secs(90);
+
+/// A shared connection is asked whether it is alive this often, and given up if it does not say so in [`ALIVE_WITHIN`]: all watches
+/// would hang on it.
+const ALIVE_EVERY: Duration = Duration::from_secs(10);
+const ALIVE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Speaks with the agents.
+#[derive(Debug)]
+pub(crate) struct Client {
+    config: ConsulConfig,
+    http: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    /// The agent that answered last.
+    preferred: AtomicUsize,
+    /// Watches that there are.
+    watches: AtomicUsize,
+    /// One for each query that may wait now.
+    waiting: Semaphore,
+}
+
+/// One request.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) body: Bytes,
+    pub(crate) within: Duration,
+}
+
+/// An answer of 2xx.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Client {
+    pub(super) fn new(config: ConsulConfig) -> Result<Self, Error> {
+        let mut connector = HttpConnector::new();
+        connector.enforce_http(false);
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(Duration::from_millis(config.connect_timeout_ms)));
+        let http = legacy::Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_FOR)
+            .http2_keep_alive_interval(ALIVE_EVERY)
+            .http2_keep_alive_timeout(ALIVE_WITHIN)
+            .build(secured(connector, &config)?);
+        let waiting = Semaphore::new(config.watches_at_once_max);
+        Ok(Client { config, http, preferred: AtomicUsize::new(0), watches: AtomicUsize::new(0), waiting })
+    }
+
+    pub(crate) fn config(&self) -> &ConsulConfig {
+        &self.config
+    }
+
+    /// The URL of an agent.
+    pub(crate) fn agent(&self, agent: usize) -> &str {
+        &self.config.agents[agent]
+    }
+
+    /// The agent to ask for endpoints.
+    pub(super) fn preferred(&self) -> usize {
+        self.preferred.load(Ordering::Relaxed)
+    }
+
+    /// Makes the next agent the preferred one, unless somebody has done so already.
+    pub(super) fn give_up(&self, agent: usize) {
+        let next = (agent + 1) % self.config.agents.len();
+        // If it is another one by now, that one is to be tried first.
+        let _moved = self.preferred.compare_exchange(agent, next, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_watch(&self) {
+        self.watches.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn forget_watch(&self) {
+        self.watches.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether there are more watches than may wait at the same time.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.watches.load(Ordering::Relaxed) > self.config.watches_at_once_max
+    }
+
+    /// The right to wait. Cancel safe.
+    pub(super) async fn turn(&self) -> SemaphorePermit<'_> {
+        self.waiting.acquire().await.expect("the semaphore is never closed")
+    }
+
+    /// Asks one agent. Cancel safe in that nothing of ours is lost; the agent may do what it was asked for.
+    pub(crate) async fn ask(&self, agent: usize, ask: Ask) -> Result<Answer, Error> {
+        let within = ask.within;
+        let timed_out = |_| Error::TimedOut { agent: self.agent(agent).to_owned(), within };
+        timeout(within, self.exchange(agent, ask)).await.map_err(timed_out)?
+    }
+
+    async fn exchange(&self, agent: usize, ask: Ask) -> Result<Answer, Error> {
+        let url = self.agent(agent);
+        let unreachable = |source: crate::Source| Error::Unreachable { agent: url.to_owned(), source };
+        let uri: Uri = format!("{}{}", url.trim_end_matches('/'), ask.path)
+            .parse()
+            .map_err(|error: http::uri::InvalidUri| unreachable(error.into()))?;
+        let mut request = Request::new(Full::new(ask.body));
+        (*request.method_mut(), *request.uri_mut()) = (ask.method, uri);
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(token) = self.token().await? {
+            request.headers_mut().insert("x-consul-token", token);
+        }
+        let response = self.http.request(request).await.map_err(|error| unreachable(error.into()))?;
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, self.config.body_bytes_max).collect().await.map_err(unreachable)?.to_bytes();
+        match head.status {
+            status if status.is_success() => Ok(Answer { headers: head.headers, body }),
+            StatusCode::FORBIDDEN => Err(Error::AccessDenied { agent: url.to_owned(), text: quoted(&body) }),
+            status => Err(Error::Answered { agent: url.to_owned(), status: status.as_u16(), text: quoted(&body) }),
+        }
+    }
+
+    /// The token as it is now. It is marked as sensitive, so that nothing shows it.
+    async fn token(&self) -> Result<Option<HeaderValue>, Error> {
+        let Some(file) = &self.config.token_file else { return Ok(None) };
+        let unusable = |source: crate::Source| Error::File { path: file.clone(), source };
+        let text = tokio::fs::read_to_string(file).await.map_err(|error| unusable(error.into()))?;
+        let mut token =
+            HeaderValue::from_str(text.trim()).map_err(|_| unusable("it holds more than a token".into()))?;
+        if token.is_empty() {
+            return Err(unusable("it is empty".into()));
+        }
+        token.set_sensitive(true);
+        Ok(Some(token))
+    }
+}
+
+fn secured(connector: HttpConnector, config: &ConsulConfig) -> Result<HttpsConnector<HttpConnector>, Error> {
+    let Some(tls) = &config.tls else {
+        // Never used: `ConsulConfig::check` lets only `http` through without `tls`.
+        let nobody = rustls::ClientConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Error::Settings { field: "tls", reason: error.to_string() })?
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        return Ok(HttpsConnectorBuilder::new()
+            .with_tls_config(nobody)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector));
+    };
+    let builder = HttpsConnectorBuilder::new().with_tls_config(tls::client_config(tls)?).https_only();
+    let builder = match &tls.server_name {
+        None => builder.with_server_name_resolver(hyper_rustls::DefaultServerNameResolver::default()),
+        Some(name) => {
+            let name = name.clone().try_into().map_err(|_| Error::Settings {
+                field: "tls.server_name",
+                reason: format!("{name:?} is no name of a host; write what stands in the agents' certificates"),
+            })?;
+            builder.with_server_name_resolver(FixedServerNameResolver::new(name))
+        }
+    };
+    Ok(builder.enable_http1().enable_http2().wrap_connector(connector))
+}
+
+fn quoted(body: &[u8]) -> String {
+    String::from_utf8_lossy(body).trim().chars().take(QUOTED_CHARS).collect()
+}
+
+/// A name as a segment of a path.
+pub(crate) fn segment(name: &str) -> String {
+    let mut written = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => written.push(char::from(byte)),
+            _ => {
+                let digit = |number: u8| char::from_digit(number.into(), 16).unwrap_or_default().to_ascii_uppercase();
+                written.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+            }
+        }
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stays_one_segment() {
+        assert_eq!(segment("orders-v2.eu"), "orders-v2.eu");
+        assert_eq!(segment("../a b?c"), "..%2Fa%20b%3Fc");
+    }
+}

@@ -1,0 +1,79 @@
+//! The breaker of a service as a whole.
+//!
+//! It stands around all attempts, so it counts what callers would have seen. What was never sent says nothing about the service, and a pool
+//! without endpoints fails fast by itself and is used again as soon as there is one; so neither opens this breaker.
+
+use super::{Attempt, Fault};
+use breaker::{Begins, Breaker, BreakerLayer, BreakerService, Classify, Outcome, Rejected, Verdict, grpc};
+use http::{HeaderMap, Request, Response, StatusCode};
+use std::error::Error;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tonic::body::Body;
+use tower::{Layer, Service};
+
+/// A client with a breaker around it.
+#[derive(Debug, Clone)]
+pub struct Broken<S> {
+    inner: BreakerService<S, OfService>,
+}
+
+impl<S: Clone> Broken<S> {
+    /// Puts a breaker around a client.
+    pub fn new(inner: S, breaker: Breaker) -> Self {
+        let layer = BreakerLayer::new(breaker, OfService(grpc::Table::default())).begins(Begins::WithHead);
+        Broken { inner: layer.layer(inner) }
+    }
+}
+
+impl<S> Service<Request<Body>> for Broken<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Fault> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Fault;
+    type Future = Attempt;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Attempt {
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            match answer.await {
+                Ok(response) => match response.extensions().get::<Rejected>() {
+                    Some(rejected) => Err(Fault::BreakerOpen { retry_after: rejected.retry_after }),
+                    None => Ok(response.map(Body::new)),
+                },
+                Err(error) => Err(error.downcast::<Fault>().map_or(Fault::NoEndpoint, |fault| *fault)),
+            }
+        })
+    }
+}
+
+/// What answers and faults say about a service.
+#[derive(Debug, Clone)]
+struct OfService(grpc::Table);
+
+impl Classify for OfService {
+    fn head(&self, status: StatusCode, headers: &HeaderMap, elapsed: Duration) -> Verdict {
+        self.0.head(status, headers, elapsed)
+    }
+
+    fn end(&self, trailers: Option<&HeaderMap>, elapsed: Duration) -> Outcome {
+        self.0.end(trailers, elapsed)
+    }
+
+    fn error(&self, error: &(dyn Error + 'static)) -> Outcome {
+        match error.downcast_ref::<Fault>() {
+            Some(fault) if fault.is_unsent() => Outcome::Ignored,
+            Some(_) | None => Outcome::Failure,
+        }
+    }
+
+    fn refuse(&self, rejected: &Rejected) -> Response<()> {
+        self.0.refuse(rejected)
+    }
+}
