@@ -39,7 +39,7 @@ pub(crate) struct Client {
     preferred: AtomicUsize,
     /// Watches that there are.
     watches: AtomicUsize,
-    /// One for each query that may wait now.
+    /// One for each query of a watch that may be on its way.
     waiting: Semaphore,
 }
 
@@ -110,7 +110,7 @@ impl Client {
         self.watches.load(Ordering::Relaxed) > self.config.watches_at_once_max
     }
 
-    /// The right to wait. Cancel safe.
+    /// The right to ask for a watch. Cancel safe.
     pub(super) async fn turn(&self) -> SemaphorePermit<'_> {
         self.waiting.acquire().await.expect("the semaphore is never closed")
     }
