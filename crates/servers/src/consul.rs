@@ -120,13 +120,14 @@ impl Consul {
         }
     }
 
-    /// Writes the last of its configuration files.
+    /// Writes the last of its configuration files. By itself Consul has the patience of a small machine, and its leader comes after 6 s.
     fn configure(&mut self, settings: &str, with_tls: bool) {
         let [serf_wan, server] = [free::address(), free::address()].map(|it| it.port());
         let https = if with_tls { i32::from(self.https.port()) } else { -1 };
         let (http, dns, serf, data) = (self.http.port(), self.dns.port(), self.serf, self.folder.path().join("data"));
         let text = format!(
             "bind_addr = \"127.0.0.1\"\nclient_addr = \"127.0.0.1\"\ndata_dir = {data:?}\n\
+             performance {{ raft_multiplier = 1 }}\n\
              ports {{ http = {http} https = {https} dns = {dns} grpc = -1 serf_lan = {serf} serf_wan = {serf_wan} server = {server} }}\n"
         );
         let file = self.folder.path().join("test.hcl");

@@ -86,6 +86,30 @@ async fn the_name_in_the_certificate_may_be_another_than_the_address() {
 }
 
 #[tokio::test]
+async fn certificates_may_be_renewed_at_run_time() {
+    if !servers::Consul::require() {
+        return;
+    }
+    let (consul, service, folder) = (encrypted().await, unique("renewed"), tempfile::tempdir().unwrap());
+    add(consul, &service, 1).await;
+    let keys = KeyPair::generate().unwrap();
+    let (certificate, key) = (folder.path().join("client.pem"), folder.path().join("client-key.pem"));
+    let stranger = CertificateParams::new(Vec::new()).unwrap().self_signed(&keys).unwrap();
+    std::fs::write(&certificate, stranger.pem()).unwrap();
+    std::fs::write(&key, keys.serialize_pem()).unwrap();
+    let (certificate_file, key_file) = (Some(certificate.clone()), Some(key.clone()));
+    let mut here = Here::with(over(consul, ConsulTls { certificate_file, key_file, ..trusted(consul) }));
+    let mut endpoints = here.watch(&service);
+    until_fault(&mut endpoints, "failed to ask").await;
+
+    let (good_certificate, good_key) = consul.client_files();
+    std::fs::copy(good_key, key).unwrap();
+    std::fs::copy(good_certificate, certificate).unwrap();
+
+    until_fresh(&mut endpoints, &[1]).await;
+}
+
+#[tokio::test]
 async fn all_watches_share_one_connection() {
     if !servers::Consul::require() {
         return;
