@@ -13,6 +13,9 @@ use tokio::sync::OnceCell;
 /// The token of an agent with ACLs that may do everything.
 const ROOT_TOKEN: &str = "11111111-2222-3333-4444-555555555555";
 
+/// How often it is started when it ends at once, since a port that was free has been taken.
+const STARTS_MAX: usize = 5;
+
 /// An agent, which keeps its ports and data over restarts.
 #[derive(Debug)]
 pub struct Consul {
@@ -20,6 +23,8 @@ pub struct Consul {
     https: SocketAddr,
     dns: SocketAddr,
     serf: u16,
+    settings: String,
+    with_tls: bool,
     root_token: Option<&'static str>,
     files: Vec<PathBuf>,
     /// The folder of its certificates.
@@ -77,8 +82,9 @@ impl Consul {
             consul.make_certificates();
             text += &consul.encryption("dc1-server-consul-0");
         }
-        consul.configure(&(text + &settings), with_tls);
-        consul.restart().await;
+        consul.settings = text + &settings;
+        consul.with_tls = with_tls;
+        consul.start_first().await;
         consul
     }
 
@@ -100,18 +106,22 @@ impl Consul {
             self.serf
         ) + &acl(root, token.expect("a token has a secret"))
             + &agent.encryption("dc1-client-consul-0");
-        agent.configure(&text, true);
-        agent.restart().await;
+        agent.settings = text;
+        agent.with_tls = true;
+        agent.start_first().await;
         agent
     }
 
-    fn new(files: Vec<PathBuf>, root_token: Option<&'static str>) -> Self {
+    fn new(mut files: Vec<PathBuf>, root_token: Option<&'static str>) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
+        files.push(folder.path().join("test.hcl"));
         Consul {
             http: free::address(),
             https: free::address(),
             dns: free::address(),
             serf: free::address().port(),
+            settings: String::new(),
+            with_tls: false,
             root_token,
             files,
             tls: folder.path().join("tls"),
@@ -120,10 +130,24 @@ impl Consul {
         }
     }
 
+    /// Starts it for the first time; if somebody was faster with one of its ports, on others.
+    async fn start_first(&mut self) {
+        self.configure();
+        for _ in 1..STARTS_MAX {
+            if self.starts().await {
+                return;
+            }
+            (self.http, self.https, self.dns) = (free::address(), free::address(), free::address());
+            self.serf = free::address().port();
+            self.configure();
+        }
+        assert!(self.starts().await, "Consul does not start");
+    }
+
     /// Writes the last of its configuration files. By itself Consul has the patience of a small machine, and its leader comes after 6 s.
-    fn configure(&mut self, settings: &str, with_tls: bool) {
+    fn configure(&self) {
         let [serf_wan, server] = [free::address(), free::address()].map(|it| it.port());
-        let https = if with_tls { i32::from(self.https.port()) } else { -1 };
+        let https = if self.with_tls { i32::from(self.https.port()) } else { -1 };
         let (http, dns, serf, data) = (self.http.port(), self.dns.port(), self.serf, self.folder.path().join("data"));
         let text = format!(
             "bind_addr = \"127.0.0.1\"\nclient_addr = \"127.0.0.1\"\ndata_dir = {data:?}\n\
@@ -131,8 +155,7 @@ impl Consul {
              ports {{ http = {http} https = {https} dns = {dns} grpc = -1 serf_lan = {serf} serf_wan = {serf_wan} server = {server} }}\n"
         );
         let file = self.folder.path().join("test.hcl");
-        std::fs::write(&file, text + settings).expect("a temporary folder can be written");
-        self.files.push(file);
+        std::fs::write(&file, text + &self.settings).expect("a temporary folder can be written");
     }
 
     fn encryption(&self, name: &str) -> String {
@@ -270,23 +293,41 @@ impl Consul {
     }
 
     /// Starts it again on its old data, and waits until it has a leader.
+    ///
+    /// # Panics
+    /// When it does not start.
     pub async fn restart(&mut self) {
+        for _ in 1..STARTS_MAX {
+            if self.starts().await {
+                return;
+            }
+        }
+        assert!(self.starts().await, "Consul does not start");
+    }
+
+    /// Starts it and waits until it has a leader; false when it ends instead.
+    async fn starts(&mut self) -> bool {
         self.kill9();
         let mut command = Command::new(Program::Consul.path());
         command.arg("agent");
         for file in &self.files {
             command.arg(format!("-config-file={}", file.display()));
         }
-        self.server = Some(Server::start(command, self.folder.path(), "consul.log"));
+        let mut server = Server::start(command, self.folder.path(), "consul.log");
+        probe::until("Consul", async || server.has_ended() || self.is_ready().await).await;
+        let has_ended = server.has_ended();
+        self.server = Some(server);
+        !has_ended
+    }
+
+    async fn is_ready(&self) -> bool {
         let has_leader = |leader: String| leader.trim().trim_matches('"').contains(':');
-        probe::until("Consul", async || probe::page(self.http, "/v1/status/leader").await.is_some_and(has_leader))
-            .await;
+        if !probe::page(self.http, "/v1/status/leader").await.is_some_and(has_leader) {
+            return false;
+        }
         // A leader that has no ACLs yet refuses everything; and without its own node there is nothing to register with.
-        probe::until("Consul's catalog", async || {
-            let nodes = probe::ask(self.http, "GET", "/v1/catalog/nodes", self.root_token, "").await;
-            nodes.is_some_and(|(status, nodes)| status == 200 && nodes.contains("\"Node\""))
-        })
-        .await;
+        let nodes = probe::ask(self.http, "GET", "/v1/catalog/nodes", self.root_token, "").await;
+        nodes.is_some_and(|(status, nodes)| status == 200 && nodes.contains("\"Node\""))
     }
 }
 

@@ -216,7 +216,7 @@ impl Watch {
     }
 
     fn suffer(&mut self, error: Error) -> Duration {
-        let is_first = self.feed.now().fault.is_none();
+        let is_first = matches!(self.feed.now().fault.as_deref(), None | Some(Error::FromDisk { .. }));
         if is_first {
             warn!(service = self.service, error = chain(&error), "endpoints are not fresh");
         } else {
