@@ -1,12 +1,14 @@
 //! A Consul agent that is its own server, with ACLs and TLS if they are asked for, and agents that join it.
 
+mod setup;
+
 use crate::server::Server;
 use crate::{free, probe};
 use programs::Program;
 use rustix::process::Signal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
@@ -76,11 +78,11 @@ impl Consul {
         let mut consul = Consul::new(files, with_acls.then_some(ROOT_TOKEN));
         let mut text = "server = true\nbootstrap_expect = 1\n".to_owned();
         if let Some(token) = consul.root_token {
-            text += &acl(token, token);
+            text += &setup::acl(token, token);
         }
         if with_tls {
-            consul.make_certificates();
-            text += &consul.encryption("dc1-server-consul-0");
+            setup::make_certificates(&consul.tls);
+            text += &setup::encryption(&consul.tls, "dc1-server-consul-0");
         }
         consul.settings = text + &settings;
         consul.with_tls = with_tls;
@@ -95,8 +97,7 @@ impl Consul {
     /// When this one has no ACLs and TLS, or it cannot be started.
     pub async fn agent(&self, files: Vec<PathBuf>, rules: &str) -> Self {
         let root = self.root_token.expect("the server has ACLs");
-        let rules = rules.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-        self.put("/v1/acl/policy", &format!("{{\"Name\":\"agent\",\"Rules\":\"{rules}\"}}")).await;
+        self.put("/v1/acl/policy", &setup::policy("agent", rules)).await;
         let made = self.put("/v1/acl/token", "{\"Policies\":[{\"Name\":\"agent\"}]}").await;
         let token = made.split("\"SecretID\":\"").nth(1).and_then(|rest| rest.split('"').next());
         let mut agent = Consul::new(files, Some(root));
@@ -104,8 +105,8 @@ impl Consul {
         let text = format!(
             "server = false\nnode_name = \"beside\"\nretry_join = [\"127.0.0.1:{}\"]\nretry_interval = \"1s\"\n",
             self.serf
-        ) + &acl(root, token.expect("a token has a secret"))
-            + &agent.encryption("dc1-client-consul-0");
+        ) + &setup::acl(root, token.expect("a token has a secret"))
+            + &setup::encryption(&agent.tls, "dc1-client-consul-0");
         agent.settings = text;
         agent.with_tls = true;
         agent.start_first().await;
@@ -156,23 +157,6 @@ impl Consul {
         );
         let file = self.folder.path().join("test.hcl");
         std::fs::write(&file, text + &self.settings).expect("a temporary folder can be written");
-    }
-
-    fn encryption(&self, name: &str) -> String {
-        let (ca, certificate, key) =
-            (self.ca_file(), self.tls(&format!("{name}.pem")), self.tls(&format!("{name}-key.pem")));
-        format!("ca_file = {ca:?}\ncert_file = {certificate:?}\nkey_file = {key:?}\nverify_incoming = true\n")
-    }
-
-    /// By Consul's own hand, so that keys and names are as its users have them.
-    fn make_certificates(&self) {
-        std::fs::create_dir(&self.tls).expect("a temporary folder can be written");
-        for words in ["ca create", "cert create -server -additional-ipaddress=127.0.0.1", "cert create -client"] {
-            let mut command = Command::new(Program::Consul.path());
-            command.arg("tls").args(words.split(' ')).current_dir(&self.tls).stdout(Stdio::null());
-            let made = command.status().expect("consul can be run");
-            assert!(made.success(), "consul tls {words}: {made}");
-        }
     }
 
     fn tls(&self, file: &str) -> PathBuf {
@@ -252,8 +236,7 @@ impl Consul {
     /// When the operating system does not tell.
     #[must_use]
     pub fn connections(&self) -> usize {
-        let text = std::fs::read_to_string("/proc/net/tcp").expect("the operating system tells its connections");
-        connections_to(&text, self.http.port()).max(connections_to(&text, self.https.port()))
+        probe::connections_to(self.http.port()).max(probe::connections_to(self.https.port()))
     }
 
     /// Ends it with SIGKILL.
@@ -329,20 +312,4 @@ impl Consul {
         let nodes = probe::ask(self.http, "GET", "/v1/catalog/nodes", self.root_token, "").await;
         nodes.is_some_and(|(status, nodes)| status == 200 && nodes.contains("\"Node\""))
     }
-}
-
-fn acl(master: &str, agent: &str) -> String {
-    format!(
-        "acl {{ enabled = true default_policy = \"deny\" tokens {{ master = \"{master}\" agent = \"{agent}\" }} }}\n"
-    )
-}
-
-/// Established connections that end at a port, in the words of `/proc/net/tcp`: the local address is the second, the state the fourth.
-fn connections_to(text: &str, port: u16) -> usize {
-    let (port, established) = (format!(":{port:04X}"), "01");
-    let is_one = |line: &&str| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        words.get(1).is_some_and(|local| local.ends_with(&port)) && words.get(3) == Some(&established)
-    };
-    text.lines().filter(is_one).count()
 }

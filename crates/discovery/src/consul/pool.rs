@@ -19,8 +19,8 @@ use tracing::{info, warn};
 /// An idle connection is closed after this; longer than the pause between two heartbeats or looks of a registration.
 const IDLE_FOR: Duration = Duration::from_secs(90);
 
-/// A shared connection is asked whether it is alive this often, and given up if it does not say so in [`ALIVE_WITHIN`]: all watches
-/// would hang on it.
+/// A connection is asked whether it is alive this often, by HTTP/2 or else by TCP, and given up if it does not say so in
+/// [`ALIVE_WITHIN`]: a query would hang on it until the end of its wait, and all of them if they share it.
 const ALIVE_EVERY: Duration = Duration::from_secs(10);
 const ALIVE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -81,6 +81,9 @@ fn open(config: &ConsulConfig) -> Result<Http, Error> {
     let mut connector = HttpConnector::new();
     connector.enforce_http(false);
     connector.set_nodelay(true);
+    connector.set_keepalive(Some(ALIVE_EVERY));
+    connector.set_keepalive_interval(Some(ALIVE_WITHIN));
+    connector.set_keepalive_retries(Some(1));
     connector.set_connect_timeout(Some(Duration::from_millis(config.connect_timeout_ms)));
     let mut builder = legacy::Client::builder(TokioExecutor::new());
     builder
