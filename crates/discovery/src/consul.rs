@@ -5,6 +5,7 @@ mod answer;
 mod client;
 mod config;
 mod disk;
+mod pool;
 mod tls;
 mod view;
 mod watch;

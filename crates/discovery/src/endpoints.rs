@@ -174,8 +174,9 @@ fn is_same_fault(a: Option<&Error>, b: Option<&Error>) -> bool {
 /// Addresses that an operator has listed.
 #[must_use]
 pub fn fixed(addresses: Vec<SocketAddr>) -> Endpoints {
-    let (feed, endpoints) = Endpoints::feed();
+    let (feed, mut endpoints) = Endpoints::feed();
     feed.confirm(addresses.into_iter().map(Endpoint::at).collect());
+    endpoints.snapshot.mark_unchanged();
     Endpoints { keeper: Some(Arc::new(feed)), ..endpoints }
 }
 

@@ -12,7 +12,7 @@ pub type Source = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A setting makes no sense.
-    #[error("the setting {field} of discovery is wrong: {reason}")]
+    #[error("discovery's setting {field} is wrong: {reason}")]
     Settings {
         /// Which one.
         field: &'static str,

@@ -99,7 +99,9 @@ impl Registered {
             let left = |state: &RegistrationState| matches!(state, RegistrationState::Left);
             // The reconciler ends when it has tried long enough, and its last state says why it failed.
             let has_left = self.state.wait_for(left).await.is_ok();
-            sleep(self.propagation).await;
+            if has_left {
+                sleep(self.propagation).await;
+            }
             has_left
         };
         let has_left = tokio::select! {

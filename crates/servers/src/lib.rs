@@ -12,7 +12,7 @@ mod probe;
 mod proxy;
 mod server;
 
-pub use consul::Consul;
+pub use consul::{Consul, ConsulSetup};
 pub use nats::Nats;
 pub use postgres::{Postgres, Session};
 pub use programs::{Program, are_there};

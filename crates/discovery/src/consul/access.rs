@@ -39,6 +39,7 @@ pub(super) async fn is_denied(client: &Client, agent: usize, service: &str, heal
 
 async fn may_read(client: &Client, agent: usize, service: &str) -> Result<bool, crate::Source> {
     let right = Right { resource: "service", access: "read", segment: service };
+    let _turn = client.turn().await;
     let answer = client
         .ask(
             agent,

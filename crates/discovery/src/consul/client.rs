@@ -4,16 +4,12 @@
 //! requests to an agent share one HTTP/2 connection; without it each query that waits has a connection, and so their number is bounded.
 
 use super::config::ConsulConfig;
-use super::tls;
+use super::pool::Pool;
 use crate::Error;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -22,24 +18,16 @@ use tokio::time::timeout;
 /// What an error quotes of an answer.
 const QUOTED_CHARS: usize = 200;
 
-/// An idle connection is closed after this; longer than the pause between two heartbeats or looks of a registration.
-const IDLE_FOR: Duration = Duration::from_secs(90);
-
-/// A shared connection is asked whether it is alive this often, and given up if it does not say so in [`ALIVE_WITHIN`]: all watches
-/// would hang on it.
-const ALIVE_EVERY: Duration = Duration::from_secs(10);
-const ALIVE_WITHIN: Duration = Duration::from_secs(5);
-
 /// Speaks with the agents.
 #[derive(Debug)]
 pub(crate) struct Client {
     config: ConsulConfig,
-    http: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    pool: Pool,
     /// The agent that answered last.
     preferred: AtomicUsize,
     /// Watches that there are.
     watches: AtomicUsize,
-    /// One for each query that may wait now.
+    /// One for each query of a watch that may be on its way.
     waiting: Semaphore,
 }
 
@@ -61,19 +49,9 @@ pub(crate) struct Answer {
 
 impl Client {
     pub(super) fn new(config: ConsulConfig) -> Result<Self, Error> {
-        let mut connector = HttpConnector::new();
-        connector.enforce_http(false);
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(Duration::from_millis(config.connect_timeout_ms)));
-        let http = legacy::Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_FOR)
-            .http2_keep_alive_interval(ALIVE_EVERY)
-            .http2_keep_alive_timeout(ALIVE_WITHIN)
-            .build(secured(connector, &config)?);
+        let pool = Pool::new(&config)?;
         let waiting = Semaphore::new(config.watches_at_once_max);
-        Ok(Client { config, http, preferred: AtomicUsize::new(0), watches: AtomicUsize::new(0), waiting })
+        Ok(Client { config, pool, preferred: AtomicUsize::new(0), watches: AtomicUsize::new(0), waiting })
     }
 
     pub(crate) fn config(&self) -> &ConsulConfig {
@@ -110,7 +88,7 @@ impl Client {
         self.watches.load(Ordering::Relaxed) > self.config.watches_at_once_max
     }
 
-    /// The right to wait. Cancel safe.
+    /// The right to ask for a watch. Cancel safe.
     pub(super) async fn turn(&self) -> SemaphorePermit<'_> {
         self.waiting.acquire().await.expect("the semaphore is never closed")
     }
@@ -134,7 +112,13 @@ impl Client {
         if let Some(token) = self.token().await? {
             request.headers_mut().insert("x-consul-token", token);
         }
-        let response = self.http.request(request).await.map_err(|error| unreachable(error.into()))?;
+        let response = match self.pool.request(request).await {
+            Ok(response) => response,
+            Err(error) => {
+                self.pool.renew(&self.config);
+                return Err(unreachable(error.into()));
+            }
+        };
         let (head, body) = response.into_parts();
         let body = Limited::new(body, self.config.body_bytes_max).collect().await.map_err(unreachable)?.to_bytes();
         match head.status {
@@ -157,34 +141,6 @@ impl Client {
         token.set_sensitive(true);
         Ok(Some(token))
     }
-}
-
-fn secured(connector: HttpConnector, config: &ConsulConfig) -> Result<HttpsConnector<HttpConnector>, Error> {
-    let Some(tls) = &config.tls else {
-        // Never used: `ConsulConfig::check` lets only `http` through without `tls`.
-        let nobody = rustls::ClientConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
-            .with_safe_default_protocol_versions()
-            .map_err(|error| Error::Settings { field: "tls", reason: error.to_string() })?
-            .with_root_certificates(rustls::RootCertStore::empty())
-            .with_no_client_auth();
-        return Ok(HttpsConnectorBuilder::new()
-            .with_tls_config(nobody)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(connector));
-    };
-    let builder = HttpsConnectorBuilder::new().with_tls_config(tls::client_config(tls)?).https_only();
-    let builder = match &tls.server_name {
-        None => builder.with_server_name_resolver(hyper_rustls::DefaultServerNameResolver::default()),
-        Some(name) => {
-            let name = name.clone().try_into().map_err(|_| Error::Settings {
-                field: "tls.server_name",
-                reason: format!("{name:?} is no name of a host; write what stands in the agents' certificates"),
-            })?;
-            builder.with_server_name_resolver(FixedServerNameResolver::new(name))
-        }
-    };
-    Ok(builder.enable_http1().enable_http2().wrap_connector(connector))
 }
 
 fn quoted(body: &[u8]) -> String {

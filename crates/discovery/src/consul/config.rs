@@ -45,8 +45,8 @@ pub struct ConsulConfig {
     pub behind_ms_max: u64,
     /// The largest answer that is read. Default: 8 MiB, some 5,000 members.
     pub body_bytes_max: usize,
-    /// Queries that wait at the same time. More watches than this take turns of 2 s. Default: 150, since Consul allows 200 connections
-    /// from one address and 250 requests on one HTTP/2 connection, and registration needs some.
+    /// Queries of watches at the same time. More watches than this take turns of 2 s. Default: 100, since Consul allows 200 connections
+    /// from one address, and a pool may have some that it has opened in vain.
     pub watches_at_once_max: usize,
     /// The folder of snapshots for cold starts while Consul is away. Default: none are kept.
     pub snapshot_folder: Option<PathBuf>,
@@ -72,7 +72,7 @@ impl Default for ConsulConfig {
             unproven_ms_max: 120_000,
             behind_ms_max: 10_000,
             body_bytes_max: 8 * 1024 * 1024,
-            watches_at_once_max: 150,
+            watches_at_once_max: 100,
             snapshot_folder: None,
             snapshot_hours_max: 24,
         }

@@ -153,14 +153,14 @@ impl Watch {
             path.push_str(&format!("&dc={}", segment(datacenter)));
         }
         let wait = self.wait();
-        let ask = |path, within| Ask { method: Method::GET, path, body: Bytes::new(), within };
-        if self.index == 0 || self.is_doubtful || wait < WAIT_MIN {
-            return self.client.ask(self.agent, ask(path, within)).await;
+        let mut ask = Ask { method: Method::GET, path, body: Bytes::new(), within };
+        if self.index != 0 && !self.is_doubtful && wait >= WAIT_MIN {
+            ask.path.push_str(&format!("&index={}&wait={}ms", self.index, wait.as_millis()));
+            // The agent itself adds up to a sixteenth, so that its clients do not come back together.
+            ask.within += wait + wait / 16;
         }
-        path.push_str(&format!("&index={}&wait={}ms", self.index, wait.as_millis()));
         let _turn = self.client.turn().await;
-        // The agent itself adds up to a sixteenth, so that its clients do not come back together.
-        self.client.ask(self.agent, ask(path, wait + wait / 16 + within)).await
+        self.client.ask(self.agent, ask).await
     }
 
     /// Until there is news, a member that is held back has to go, or it is somebody else's turn.
@@ -216,7 +216,7 @@ impl Watch {
     }
 
     fn suffer(&mut self, error: Error) -> Duration {
-        let is_first = self.feed.now().fault.is_none();
+        let is_first = matches!(self.feed.now().fault.as_deref(), None | Some(Error::FromDisk { .. }));
         if is_first {
             warn!(service = self.service, error = chain(&error), "endpoints are not fresh");
         } else {

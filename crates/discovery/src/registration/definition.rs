@@ -135,6 +135,18 @@ impl RegistrationConfig {
     }
 }
 
+/// What an agent knows of a service, as `GET /v1/agent/service/ID` gives it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Known {
+    service: String,
+    address: String,
+    port: u16,
+    tags: Option<Vec<String>>,
+    meta: Option<BTreeMap<String, String>>,
+    weights: Option<Weights>,
+}
+
 /// As `PUT /v1/agent/service/register` takes it. Only what 1.8 knows, and of that only what is set.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -150,7 +162,7 @@ pub(super) struct Definition {
     checks: Vec<Check>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Weights {
     passing: u32,
@@ -221,6 +233,18 @@ impl Registration {
         }
     }
 
+    /// Whether the agent has what it should have. It may have more words about it, as newer versions may add some.
+    pub(super) fn is_known_as(&self, known: &Known) -> bool {
+        let wanted = self.definition(Status::AsBefore);
+        let meta = known.meta.as_ref();
+        known.service == wanted.name
+            && known.address == wanted.address
+            && known.port == wanted.port
+            && known.tags.as_deref().unwrap_or_default() == wanted.tags
+            && known.weights == Some(wanted.weights)
+            && wanted.meta.iter().all(|(key, value)| meta.and_then(|meta| meta.get(key)) == Some(value))
+    }
+
     fn checks(&self, status: Status) -> Vec<Check> {
         let config = &self.config;
         let bare = |kind: &str| Check {
@@ -245,6 +269,15 @@ impl Registration {
             checks.push(Check { ttl: Some(format!("{ttl_ms}ms")), ..bare("ttl") });
         }
         checks
+    }
+}
+
+#[cfg(test)]
+impl Known {
+    /// What an agent makes of it.
+    pub(super) fn of(registration: &Registration) -> Self {
+        let Definition { name, address, port, tags, meta, weights, .. } = registration.definition(Status::Passing);
+        Known { service: name, address, port, tags: Some(tags), meta: Some(meta), weights: Some(weights) }
     }
 }
 

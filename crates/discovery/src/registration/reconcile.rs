@@ -1,7 +1,7 @@
 //! Keeps what the agent knows as it should be, and takes it away in the end.
 
 use super::RegistrationState;
-use super::definition::{Registration, Status};
+use super::definition::{Known, Registration, Status};
 use super::serving;
 use crate::Error;
 use crate::consul::{Answer, Ask, Client, segment};
@@ -10,7 +10,7 @@ use crate::pace::{Backoff, random};
 use bytes::Bytes;
 use http::Method;
 use lifecycle::Drain;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -30,7 +30,8 @@ pub(super) struct Reconciler {
     registration: Registration,
     state: watch::Sender<RegistrationState>,
     id: String,
-    remembered: Remembered,
+    /// Whether the agent took the registration, with its checks.
+    has_registered: bool,
     /// Whether the endpoint has said that it serves.
     has_served: bool,
     /// Whether there may be something to deregister.
@@ -38,28 +39,11 @@ pub(super) struct Reconciler {
     backoff: Backoff,
 }
 
-/// What the agent had when it was right.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Remembered {
-    Nothing,
-    /// It is right now, and what the agent makes of it is not known yet.
-    JustRegistered,
-    Hash(String),
-}
-
 /// What has to be done.
 #[derive(Debug, PartialEq, Eq)]
 enum Decision {
     Register(Status),
-    Remember,
     Nothing,
-}
-
-/// What the agent knows of a service of its own.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Known {
-    content_hash: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -68,17 +52,15 @@ struct Heartbeat {
     status: &'static str,
 }
 
-/// Pure, so that a table of cases is its test. `known` is what the agent has.
-fn decide(known: Option<&str>, remembered: &Remembered) -> Decision {
-    match (known, remembered) {
-        // It forgot, or never knew.
-        (None, _) => Decision::Register(Status::Passing),
-        // An earlier process has left it.
-        (Some(_), Remembered::Nothing) => Decision::Register(Status::Passing),
-        (Some(_), Remembered::JustRegistered) => Decision::Remember,
-        (Some(hash), Remembered::Hash(right)) if hash == right => Decision::Nothing,
+/// Pure, so that a table of cases is its test.
+fn decide(known: Option<&Known>, wanted: &Registration, has_registered: bool) -> Decision {
+    match known {
+        // It forgot, or never knew; or an earlier process has left it, perhaps with other checks.
+        None => Decision::Register(Status::Passing),
+        Some(_) if !has_registered => Decision::Register(Status::Passing),
+        Some(known) if wanted.is_known_as(known) => Decision::Nothing,
         // Somebody has changed it; its checks go on.
-        (Some(_), Remembered::Hash(_)) => Decision::Register(Status::AsBefore),
+        Some(_) => Decision::Register(Status::AsBefore),
     }
 }
 
@@ -90,7 +72,7 @@ impl Reconciler {
     ) -> Self {
         Reconciler {
             id: registration.id(),
-            remembered: Remembered::Nothing,
+            has_registered: false,
             has_served: !registration.config.await_serving,
             has_tried: false,
             backoff: client.config().backoff(),
@@ -116,7 +98,7 @@ impl Reconciler {
                 looked = self.look() => looked,
             };
             let done = match looked {
-                Ok(known) => self.act(known.as_deref()).await,
+                Ok(known) => self.act(known.as_ref()).await,
                 Err(error) => Err(error),
             };
             let pause = match done {
@@ -132,39 +114,28 @@ impl Reconciler {
         self.leave().await;
     }
 
-    /// What the agent has of this service, by its hash, once the endpoint serves.
-    async fn look(&mut self) -> Result<Option<String>, Error> {
+    /// What the agent has of this service, once the endpoint serves.
+    async fn look(&mut self) -> Result<Option<Known>, Error> {
         if !self.has_served {
             serving::check(&self.registration).await?;
             self.has_served = true;
         }
         match self.ask(Method::GET, format!("/v1/agent/service/{}", segment(&self.id)), Bytes::new()).await {
-            Ok(answer) => {
-                self.understood(serde_json::from_slice::<Known>(&answer.body)).map(|it| Some(it.content_hash))
-            }
+            Ok(answer) => self.understood(serde_json::from_slice(&answer.body)).map(Some),
             Err(Error::Answered { status: 404, .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    async fn act(&mut self, known: Option<&str>) -> Result<Duration, Error> {
-        match (decide(known, &self.remembered), known) {
-            (Decision::Register(status), _) => {
-                let is_again = self.remembered != Remembered::Nothing;
-                self.has_tried = true;
-                self.register(status).await?;
-                self.remembered = Remembered::JustRegistered;
-                match is_again {
-                    false => info!(service.id = self.id, "registered"),
-                    true => warn!(service.id = self.id, "registered again: the agent had something else, or nothing"),
-                }
-                self.backoff.reset();
-                self.state.send_replace(RegistrationState::Registered);
-                // To remember what the agent makes of it.
-                return Ok(Duration::ZERO);
+    async fn act(&mut self, known: Option<&Known>) -> Result<Duration, Error> {
+        if let Decision::Register(status) = decide(known, &self.registration, self.has_registered) {
+            self.has_tried = true;
+            self.register(status).await?;
+            match self.has_registered {
+                false => info!(service.id = self.id, "registered"),
+                true => warn!(service.id = self.id, "registered again: the agent had something else, or nothing"),
             }
-            (Decision::Remember, Some(hash)) => self.remembered = Remembered::Hash(hash.to_owned()),
-            (Decision::Remember | Decision::Nothing, _) => {}
+            self.has_registered = true;
         }
         let mut pause = Duration::from_millis(self.registration.config.reconcile_ms);
         if let Some(ttl_ms) = self.registration.config.ttl_ms {
@@ -172,10 +143,11 @@ impl Reconciler {
             pause = pause.min(Duration::from_millis(ttl_ms / 3));
         }
         self.backoff.reset();
-        if !matches!(*self.state.borrow(), RegistrationState::Registered) {
-            info!(service.id = self.id, "registration is right again");
-            self.state.send_replace(RegistrationState::Registered);
-        }
+        self.state.send_if_modified(|state| {
+            let is_news = !matches!(state, RegistrationState::Registered);
+            *state = RegistrationState::Registered;
+            is_news
+        });
         Ok(pause)
     }
 
@@ -192,7 +164,7 @@ impl Reconciler {
         let beaten = self.ask(Method::PUT, path, body.into()).await.map(drop);
         if matches!(beaten, Err(Error::Answered { .. })) {
             // The agent does not know the check, though it knows the service.
-            self.remembered = Remembered::Nothing;
+            self.has_registered = false;
         }
         beaten
     }
@@ -256,16 +228,21 @@ impl Reconciler {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::SocketAddr;
 
     #[test]
     fn the_agent_is_told_what_it_does_not_know() {
-        let right = Remembered::Hash("a".to_owned());
+        let bare = Registration::new("orders", SocketAddr::from(([10, 0, 0, 1], 1)));
+        let in_zone = |zone: &str| Registration { zone: Some(zone.to_owned()), ..bare.clone() };
+        let (wanted, right) = (in_zone("a"), Known::of(&in_zone("a")));
+        let (other, less) = (Known::of(&in_zone("b")), Known::of(&bare));
 
-        assert_eq!(decide(None, &Remembered::Nothing), Decision::Register(Status::Passing));
-        assert_eq!(decide(None, &right), Decision::Register(Status::Passing), "it forgot");
-        assert_eq!(decide(Some("a"), &Remembered::Nothing), Decision::Register(Status::Passing), "left by a crash");
-        assert_eq!(decide(Some("b"), &right), Decision::Register(Status::AsBefore), "changed by somebody");
-        assert_eq!(decide(Some("a"), &right), Decision::Nothing);
-        assert_eq!(decide(Some("a"), &Remembered::JustRegistered), Decision::Remember);
+        assert_eq!(decide(None, &wanted, false), Decision::Register(Status::Passing));
+        assert_eq!(decide(None, &wanted, true), Decision::Register(Status::Passing), "it forgot");
+        assert_eq!(decide(Some(&right), &wanted, false), Decision::Register(Status::Passing), "left behind by a crash");
+        assert_eq!(decide(Some(&other), &wanted, true), Decision::Register(Status::AsBefore), "changed by somebody");
+        assert_eq!(decide(Some(&less), &wanted, true), Decision::Register(Status::AsBefore), "a word is missing");
+        assert_eq!(decide(Some(&right), &wanted, true), Decision::Nothing);
+        assert_eq!(decide(Some(&right), &bare, true), Decision::Nothing, "a word more is none of ours");
     }
 }

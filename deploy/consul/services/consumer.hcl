@@ -1,0 +1,22 @@
+# The service `consumer`, for a process that does not register itself: consul services register deploy/consul/services/consumer.hcl
+#
+# The address is that of the agent, and the port that of the process; it must be the one in its settings. A process that registers itself
+# needs none of this, and should not have it: it would be there twice.
+
+service {
+  name = "consumer"
+  id   = "consumer"
+  port = 50052
+  meta {
+    protocol = "grpc"
+    role     = "consumer"
+  }
+  check {
+    id                                = "consumer:grpc"
+    name                              = "consumer grpc"
+    grpc                              = "127.0.0.1:50052"
+    interval                          = "5s"
+    timeout                           = "2s"
+    deregister_critical_service_after = "10m"
+  }
+}
