@@ -3,7 +3,7 @@
 use crate::{Finished, Http, Process, Rpc, command_line_with, eventually};
 use rustix::process::Signal;
 use serde_json::Value as Json;
-use servers::{Nats, Postgres, Proxy, free};
+use servers::{Consul, Nats, Postgres, Proxy, free};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -59,6 +59,8 @@ pub struct StackOptions {
     pub relays: u8,
     /// NATS servers: 1 (also for 0) or 3.
     pub nats: usize,
+    /// The processes find each other through Consul, instead of being told addresses.
+    pub consul: bool,
     /// Further lines in the configuration file of a single NATS server, such as its users.
     pub nats_settings: String,
     /// Settings of all processes from the environment, such as `COMANDA_ORDER__REPLICA_WAIT_MS`.
@@ -81,6 +83,8 @@ pub struct Stack {
     pub nats: Nats,
     /// The databases.
     pub postgres: Postgres,
+    /// The agent, if processes find each other through one.
+    pub consul: Option<Consul>,
     folder: TempDir,
 }
 
@@ -110,6 +114,7 @@ impl Stack {
             size => Nats::cluster(size).await,
         };
         let line = Proxy::start(nats.address()).await;
+        let consul = if options.consul { Some(Consul::start().await) } else { None };
         let mut databases = BTreeMap::new();
         for name in ["order", "consumer", "restaurant"] {
             databases.insert(name, postgres.database().await);
@@ -123,6 +128,7 @@ impl Stack {
             line,
             nats,
             postgres,
+            consul,
             folder,
         }
     }
@@ -158,9 +164,17 @@ impl Stack {
         for (name, url) in &self.databases {
             env.push((format!("COMANDA_STORES__{}__URL", name.to_uppercase()), url.clone()));
         }
-        for member in [Member::Consumer, Member::Restaurant, Member::Order] {
-            let name = format!("COMANDA_UPSTREAMS__{}", member.role().to_uppercase());
-            env.push((name, format!("http://{}", self.addresses[&member].serving)));
+        match &self.consul {
+            Some(consul) => {
+                env.push(("COMANDA_CONSUL__AGENTS".to_owned(), format!("[{:?}]", consul.url())));
+                env.push(("COMANDA_PRESENCE__CHECK__INTERVAL_MS".to_owned(), "1000".to_owned()));
+            }
+            None => {
+                for member in [Member::Consumer, Member::Restaurant, Member::Order] {
+                    let name = format!("COMANDA_UPSTREAMS__{}", member.role().to_uppercase());
+                    env.push((name, format!("http://{}", self.addresses[&member].serving)));
+                }
+            }
         }
         env.extend(options.env.iter().cloned());
         env

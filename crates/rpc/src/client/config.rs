@@ -15,7 +15,7 @@ pub struct ClientConfig {
     /// 64 MiB at most.
     pub in_flight_max: usize,
     /// The breaker of the service as a whole: it counts what is left after all attempts. Slow answers do not open it (`slow_ratio` is 0): a
-    /// service that is slow is still the only one there is.
+    /// service that is slow is still the only one there is. It is open for 5 s at most (`open_max_ms`): its users wait for the probe.
     pub breaker: breaker::Config,
     /// Further attempts.
     pub retry: RetryConfig,
@@ -30,7 +30,7 @@ impl Default for ClientConfig {
         ClientConfig {
             timeout_default_ms: 75_000,
             in_flight_max: 1_024,
-            breaker: breaker::Config { slow_ratio: 0.0, ..breaker::Config::default() },
+            breaker: breaker::Config { slow_ratio: 0.0, open_max_ms: 5_000, ..breaker::Config::default() },
             retry: RetryConfig::default(),
             pool: PoolConfig::default(),
             methods: BTreeMap::new(),

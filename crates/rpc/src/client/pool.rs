@@ -57,7 +57,7 @@ pub struct PoolConfig {
     pub zone: Option<String>,
     /// How long calls of an endpoint that was removed may go on, in milliseconds.
     pub drain_ms: u64,
-    /// The breaker of each endpoint.
+    /// The breaker of each endpoint. It is open for 10 s at most (`open_max_ms`): a probe is a health check, which costs no user anything.
     pub breaker: breaker::Config,
 }
 
@@ -75,7 +75,7 @@ impl Default for PoolConfig {
             subset_max: 20,
             zone: None,
             drain_ms: 30_000,
-            breaker: breaker::Config::default(),
+            breaker: breaker::Config { open_max_ms: 10_000, ..breaker::Config::default() },
         }
     }
 }
