@@ -21,7 +21,8 @@ pub struct Breaker(Arc<Core>);
 #[must_use = "a permit that is dropped at once counts no call"]
 pub struct Permit<'a> {
     core: &'a Core,
-    held: Held,
+    ticket: Ticket,
+    progress: Progress,
 }
 
 /// [`Permit`] for futures: it shares the breaker, which costs the change of a counter.
@@ -29,7 +30,8 @@ pub struct Permit<'a> {
 #[must_use = "a permit that is dropped at once counts no call"]
 pub struct OwnedPermit {
     core: Arc<Core>,
-    held: Held,
+    ticket: Ticket,
+    progress: Progress,
 }
 
 struct Core {
@@ -37,13 +39,7 @@ struct Core {
     clock: Clock,
 }
 
-/// A ticket, and how far its call has come.
-#[derive(Debug)]
-struct Held {
-    ticket: Ticket,
-    progress: Progress,
-}
-
+/// How far a call has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Progress {
     Waiting,
@@ -88,10 +84,13 @@ impl Breaker {
     ///
     /// # Errors
     /// When the breaker is open, or half-open with all its probes out.
-    #[inline]
+    #[inline(always)]
     pub fn try_acquire(&self) -> Result<Permit<'_>, Rejected> {
         let core = &*self.0;
-        core.acquire().map(|held| Permit { core, held })
+        match core.acquire() {
+            Ok(ticket) => Ok(Permit { core, ticket, progress: Progress::Waiting }),
+            Err(rejected) => Err(rejected),
+        }
     }
 
     /// Asks for leave to make a call now, for a future that outlives this borrow.
@@ -100,7 +99,10 @@ impl Breaker {
     /// When the breaker is open, or half-open with all its probes out.
     #[inline]
     pub fn try_acquire_owned(&self) -> Result<OwnedPermit, Rejected> {
-        self.0.acquire().map(|held| OwnedPermit { core: Arc::clone(&self.0), held })
+        match self.0.acquire() {
+            Ok(ticket) => Ok(OwnedPermit { core: Arc::clone(&self.0), ticket, progress: Progress::Waiting }),
+            Err(rejected) => Err(rejected),
+        }
     }
 
     /// Whether a call would be admitted now. Changes nothing, so the call itself may still find otherwise.
@@ -159,56 +161,47 @@ impl fmt::Debug for Core {
     }
 }
 
+/// What permits ask of it takes them by value: one whose address is known could not be kept in registers.
 impl Core {
-    #[inline]
-    fn acquire(&self) -> Result<Held, Rejected> {
-        let ticket = self.machine.acquire(self.clock.now_ms())?;
-        Ok(Held { ticket, progress: Progress::Waiting })
+    #[inline(always)]
+    fn acquire(&self) -> Result<Ticket, Rejected> {
+        self.machine.acquire(self.clock.now_ms())
     }
 
-    #[inline]
-    fn record(&self, held: &mut Held, outcome: Outcome) {
+    #[inline(always)]
+    fn record(&self, ticket: Ticket, progress: Progress, outcome: Outcome) {
         let now_ms = self.clock.now_ms();
-        let elapsed_ms = held.elapsed_ms(now_ms);
-        held.progress = Progress::Done;
-        self.machine.record(&held.ticket, outcome, elapsed_ms, now_ms);
+        self.machine.record(ticket, outcome, progress.elapsed_ms(ticket, now_ms), now_ms);
     }
 
     /// The answer has begun: how long it took is known, and a probe has its verdict.
-    fn answered(&self, held: &mut Held) {
-        if held.progress != Progress::Waiting {
-            return;
+    fn answered(&self, ticket: Ticket, progress: Progress) -> Progress {
+        if progress != Progress::Waiting {
+            return progress;
         }
         let now_ms = self.clock.now_ms();
-        let elapsed_ms = held.elapsed_ms(now_ms);
-        held.progress = Progress::Answered(elapsed_ms);
-        if held.ticket.is_probe() {
-            self.machine.record(&held.ticket, Outcome::Success, elapsed_ms, now_ms);
-            held.progress = Progress::Done;
+        let elapsed_ms = progress.elapsed_ms(ticket, now_ms);
+        if !ticket.is_probe() {
+            return Progress::Answered(elapsed_ms);
         }
-    }
-
-    #[inline]
-    fn dropped(&self, held: &mut Held) {
-        if held.progress != Progress::Done {
-            self.abandoned(held);
-        }
+        self.machine.record(ticket, Outcome::Success, elapsed_ms, now_ms);
+        Progress::Done
     }
 
     #[cold]
-    fn abandoned(&self, held: &mut Held) {
-        let is_slow = self.machine.is_slow(held.elapsed_ms(self.clock.now_ms()));
-        self.record(held, if is_slow { Outcome::Slow } else { Outcome::Ignored });
+    fn abandoned(&self, ticket: Ticket, progress: Progress) {
+        let is_slow = self.machine.is_slow(progress.elapsed_ms(ticket, self.clock.now_ms()));
+        self.record(ticket, progress, if is_slow { Outcome::Slow } else { Outcome::Ignored });
     }
 }
 
-impl Held {
+impl Progress {
     /// To the beginning of the answer, or until now.
     #[inline]
-    fn elapsed_ms(&self, now_ms: u64) -> u64 {
-        match self.progress {
+    fn elapsed_ms(self, ticket: Ticket, now_ms: u64) -> u64 {
+        match self {
             Progress::Answered(elapsed_ms) => elapsed_ms,
-            Progress::Waiting | Progress::Done => now_ms.saturating_sub(self.ticket.started_ms),
+            Progress::Waiting | Progress::Done => now_ms.saturating_sub(ticket.started_ms),
         }
     }
 }
@@ -218,30 +211,31 @@ macro_rules! permit {
     ($permit:ty) => {
         impl $permit {
             /// Records how the call ended.
-            #[inline]
+            #[inline(always)]
             pub fn record(mut self, outcome: Outcome) {
-                if self.held.progress != Progress::Done {
-                    self.core.record(&mut self.held, outcome);
+                if self.progress != Progress::Done {
+                    self.core.record(self.ticket, self.progress, outcome);
+                    self.progress = Progress::Done;
                 }
             }
 
             /// Notes that the answer has begun: headers and, for a stream, the first message. What counts as slow is decided by now, and a
             /// probe has its verdict; so a stream may go on for a day. How it ends is still to be recorded, for the window.
             pub fn answered(&mut self) {
-                self.core.answered(&mut self.held);
+                self.progress = self.core.answered(self.ticket, self.progress);
             }
 
             /// Whether this call is one of the few that decide whether the breaker closes.
             #[must_use]
             pub fn is_probe(&self) -> bool {
-                self.held.ticket.is_probe()
+                self.ticket.is_probe()
             }
 
             /// How long the call has been under way, as coarse as the clock.
             #[must_use]
             pub fn elapsed(&self) -> std::time::Duration {
                 let now_ms = self.core.clock.now_ms();
-                std::time::Duration::from_millis(now_ms.saturating_sub(self.held.ticket.started_ms))
+                std::time::Duration::from_millis(now_ms.saturating_sub(self.ticket.started_ms))
             }
         }
     };
@@ -251,14 +245,18 @@ permit!(Permit<'_>);
 permit!(OwnedPermit);
 
 impl Drop for Permit<'_> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        self.core.dropped(&mut self.held);
+        if self.progress != Progress::Done {
+            self.core.abandoned(self.ticket, self.progress);
+        }
     }
 }
 
 impl Drop for OwnedPermit {
     fn drop(&mut self) {
-        self.core.dropped(&mut self.held);
+        if self.progress != Progress::Done {
+            self.core.abandoned(self.ticket, self.progress);
+        }
     }
 }

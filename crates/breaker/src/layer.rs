@@ -4,8 +4,6 @@
 //! waits for the inner service in the call, with a clone of it, and what an inner service does with a caller that waits is part of the call.
 
 mod body;
-#[cfg(test)]
-mod tests;
 
 pub use body::Body;
 

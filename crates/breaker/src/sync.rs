@@ -1,6 +1,6 @@
 //! The primitives that the machine rests on, in one place so that a model checker can put its own there.
 
-pub(crate) use std::sync::atomic::{AtomicU64, Ordering, fence};
+pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) use std::sync::{Mutex, MutexGuard};
 
 use std::cell::Cell;

@@ -20,7 +20,7 @@ enum Xtask {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Measures, in release: `outbox`, `intake` or `idle`, with `--quick` in less than a minute.
+    /// Measures, in release: `outbox`, `intake`, `idle` or `breaker`, with `--quick` in less than a minute.
     Bench {
         /// Goes to the benchmarks: a name and its options; `NAME --help` tells them.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
@@ -92,6 +92,10 @@ fn test(arguments: &[String]) -> Result<(), Failed> {
 }
 
 fn bench(arguments: &[String]) -> Result<(), Failed> {
+    // In the crate itself, so that the breakers that it is measured beside are built for nothing else; and it needs no server.
+    if let Some(("breaker", options)) = arguments.split_first().map(|(name, options)| (name.as_str(), options)) {
+        return cargo(&["bench", "--package", "breaker", "--bench", "breaker", "--"]).arguments(options).run();
+    }
     servers::before_tests()?;
     cargo(&["run", "--release", "--package", "bench", "--"]).arguments(arguments).run()
 }

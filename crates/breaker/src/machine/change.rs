@@ -2,9 +2,9 @@
 
 use super::backoff::Backoff;
 use super::probes::Probes;
-use super::state::{Event, Forced, Outcome, Reason, Rejected};
+use super::state::{Event, Forced, Outcome, Reason};
 use super::word::Word;
-use super::{Kind, Machine, Ticket};
+use super::{Answer, Kind, Machine, Ticket};
 use crate::sync::{self, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
@@ -76,9 +76,9 @@ impl Machine {
         self.change(&mut changes, Change { to, reason: Reason::Operator, open_ms: 0 }, now_ms);
     }
 
-    /// Admits a call that the word alone does not decide.
+    /// Decides about a call for which the word alone is not enough.
     #[cold]
-    pub(super) fn acquire_guarded(&self, now_ms: u64) -> Result<Ticket, Rejected> {
+    pub(super) fn decide_guarded(&self, now_ms: u64) -> Answer {
         let mut changes = sync::lock(&self.changes);
         let mut word = self.word();
         if word.kind() == Kind::Open && word.rest_ms(now_ms, self.rules.open_max_ms) == 0 {
@@ -87,19 +87,19 @@ impl Machine {
             word = self.change(&mut changes, half_open, now_ms);
         }
         match word.kind() {
-            Kind::Closed | Kind::ForcedClosed => Ok(Ticket { word, lease: 0, started_ms: now_ms }),
+            Kind::Closed | Kind::ForcedClosed => Answer::admitted(word),
             Kind::HalfOpen => match changes.probes.lease(now_ms, &self.rules) {
-                Ok(lease) => Ok(Ticket { word, lease, started_ms: now_ms }),
-                Err(rest_ms) => self.refuse(word, rest_ms, now_ms),
+                Ok(lease) => Answer::leased(word, lease),
+                Err(rest_ms) => self.refuse(word, rest_ms),
             },
-            Kind::Open => self.refuse(word, word.rest_ms(now_ms, self.rules.open_max_ms), now_ms),
-            Kind::ForcedOpen => self.refuse(word, self.rules.open_ms, now_ms),
+            Kind::Open => self.refuse(word, word.rest_ms(now_ms, self.rules.open_max_ms)),
+            Kind::ForcedOpen => self.refuse(word, self.rules.open_ms),
         }
     }
 
     /// Lets a probe decide, if its lease has not run out.
     #[cold]
-    pub(super) fn record_probe(&self, ticket: &Ticket, outcome: Outcome, now_ms: u64) {
+    pub(super) fn record_probe(&self, ticket: Ticket, outcome: Outcome, now_ms: u64) {
         let mut changes = sync::lock(&self.changes);
         if self.word() != ticket.word || !changes.probes.end(ticket.lease, now_ms) {
             return;
@@ -162,6 +162,7 @@ impl Machine {
         let until_ms = if to == Kind::Open { now_ms.saturating_add(open_ms) } else { 0 };
         let word = from.next(to, reason, until_ms);
         changes.since_ms = now_ms;
+        self.begin_run(word);
         self.hot.word.store(word.0, Ordering::Release);
         let open_for = (to == Kind::Open).then(|| Duration::from_millis(open_ms));
         changes.tell(Event { from: from.kind(), to, reason, generation: word.generation(), open_for });
@@ -170,6 +171,7 @@ impl Machine {
 }
 
 /// A change of state that is due.
+#[derive(Debug, Clone, Copy)]
 struct Change {
     to: Kind,
     reason: Reason,

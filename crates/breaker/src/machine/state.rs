@@ -22,6 +22,7 @@ pub enum State {
 pub(crate) use State as Kind;
 
 impl State {
+    #[inline]
     pub(super) fn from_bits(bits: u64) -> Self {
         match bits {
             0 => State::Closed,
@@ -79,6 +80,7 @@ pub enum Reason {
 }
 
 impl Reason {
+    #[inline]
     pub(super) fn from_bits(bits: u64) -> Self {
         match bits {
             0 => Reason::Started,

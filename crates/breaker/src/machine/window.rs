@@ -3,7 +3,8 @@
 //! A bucket is one word: 8 bits of the generation and 26 of its time slot (the tag), 30 of count. A count with an old tag is worth
 //! nothing, so nobody ever clears a bucket: who finds one starts it anew. A result is added by compare-and-swap of the whole word,
 //! so it can only land in the bucket of the state and the time that it was looked up for. A tag comes again after 2^26 slots (77 days of the
-//! shortest); what is left from then in a shard that was not used since would count for the length of one bucket.
+//! shortest); what is left from then in a shard that was not used since would count for the length of one bucket. A thread that was held up
+//! between reading state or time and adding may start an old bucket over a new one, whose counts are lost then.
 //!
 //! Good results are sharded; bad ones are rare, and kept in one ring each.
 

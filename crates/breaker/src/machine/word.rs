@@ -45,6 +45,7 @@ impl Word {
         )
     }
 
+    #[inline]
     pub(crate) fn kind(self) -> Kind {
         Kind::from_bits(self.0 & KIND_MASK)
     }
@@ -55,10 +56,12 @@ impl Word {
         self.0 & KIND_MASK == Kind::Closed as u64
     }
 
+    #[inline]
     pub(crate) fn reason(self) -> Reason {
         Reason::from_bits(self.0 >> REASON_AT & REASON_MASK)
     }
 
+    #[inline]
     pub(crate) fn generation(self) -> u64 {
         self.0 >> GENERATION_AT & GENERATION_MASK
     }

@@ -4,8 +4,10 @@
 //! is crossed, while half-open, and by operators. A call keeps the word that admitted it as its ticket, and its outcome counts if the word is still
 //! the same; the one outcome that changes the state looks again under the lock. So a straggler changes nothing, however the threads interleave.
 //!
-//! Of two failures that cross a threshold together at least one sees both, since each is counted before a fence and summed after it.
-//! Good results are counted without one: a sum may lack the last few of other threads.
+//! Of two failures that cross a threshold together the later one sees both, since both are added to one word. Good results of other threads are
+//! summed as far as they can be seen: a sum may lack the last few. The run and the window's buckets name the generation that they are of.
+//!
+//! This file is called `mod.rs` so that `tests/loom` can take the folder as it is, and put loom's primitives under it as `crate::sync`.
 
 mod backoff;
 mod change;
@@ -22,7 +24,7 @@ pub use policy::TripPolicy;
 pub(crate) use state::Kind;
 pub use state::{Event, Forced, Outcome, Reason, Rejected, Snapshot, State};
 
-use crate::sync::{self, AtomicU64, Mutex, Ordering, fence};
+use crate::sync::{self, AtomicU64, Mutex, Ordering};
 use change::Changes;
 use rules::Rules;
 use std::sync::mpsc::Receiver;
@@ -76,6 +78,41 @@ impl Ticket {
     }
 }
 
+/// A ticket or a refusal, in two registers: as a `Result` it would go through memory, which is what most of a call would cost.
+#[derive(Debug, Clone, Copy)]
+struct Answer {
+    word: Word,
+    /// A lease, or 0; or how long to wait, with the bit of a refusal.
+    number: u64,
+}
+
+const REFUSED: u64 = 1 << 63;
+
+impl Answer {
+    #[inline(always)]
+    fn admitted(word: Word) -> Self {
+        Answer { word, number: 0 }
+    }
+
+    fn leased(word: Word, lease: u64) -> Self {
+        Answer { word, number: lease & !REFUSED }
+    }
+
+    fn refused(word: Word, rest_ms: u64) -> Self {
+        Answer { word, number: rest_ms | REFUSED }
+    }
+
+    #[inline(always)]
+    fn told(self, now_ms: u64) -> Result<Ticket, Rejected> {
+        let Answer { word, number } = self;
+        if number & REFUSED == 0 {
+            return Ok(Ticket { word, lease: number, started_ms: now_ms });
+        }
+        let retry_after = Duration::from_millis(number & !REFUSED);
+        Err(Rejected { state: word.kind(), reason: word.reason(), retry_after })
+    }
+}
+
 impl Machine {
     pub(crate) fn new(rules: Rules, policy: Option<Box<dyn TripPolicy>>, seed: u64, now_ms: u64) -> Self {
         let shards = sync::shards();
@@ -91,17 +128,20 @@ impl Machine {
     }
 
     /// Admits a call, or refuses it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn acquire(&self, now_ms: u64) -> Result<Ticket, Rejected> {
         let word = self.word();
-        if word.is_closed() {
-            return Ok(Ticket { word, lease: 0, started_ms: now_ms });
-        }
+        let answer = if word.is_closed() { Answer::admitted(word) } else { self.decide(word, now_ms) };
+        answer.told(now_ms)
+    }
+
+    #[inline(never)]
+    fn decide(&self, word: Word, now_ms: u64) -> Answer {
         match (word.kind(), word.rest_ms(now_ms, self.rules.open_max_ms)) {
-            (Kind::Open, rest_ms) if rest_ms > 0 => self.refuse(word, rest_ms, now_ms),
-            (Kind::ForcedOpen, _) => self.refuse(word, self.rules.open_ms, now_ms),
-            (Kind::ForcedClosed | Kind::Closed, _) => Ok(Ticket { word, lease: 0, started_ms: now_ms }),
-            (Kind::Open | Kind::HalfOpen, _) => self.acquire_guarded(now_ms),
+            (Kind::Open, rest_ms) if rest_ms > 0 => self.refuse(word, rest_ms),
+            (Kind::ForcedOpen, _) => self.refuse(word, self.rules.open_ms),
+            (Kind::ForcedClosed | Kind::Closed, _) => Answer::admitted(word),
+            (Kind::Open | Kind::HalfOpen, _) => self.decide_guarded(now_ms),
         }
     }
 
@@ -111,27 +151,40 @@ impl Machine {
         elapsed_ms >= self.rules.slow_ms
     }
 
-    /// Counts the outcome of a call, if the state that admitted it still lasts.
-    #[inline]
-    pub(crate) fn record(&self, ticket: &Ticket, outcome: Outcome, elapsed_ms: u64, now_ms: u64) {
+    /// Counts the outcome of a call, if the state that admitted it still lasts. Inlined for a success that changes nothing; the rest is
+    /// cold.
+    #[inline(always)]
+    pub(crate) fn record(&self, ticket: Ticket, outcome: Outcome, elapsed_ms: u64, now_ms: u64) {
         let word = self.word();
         if word != ticket.word {
             return;
         }
-        if ticket.is_probe() {
-            return self.record_probe(ticket, self.judge(outcome, elapsed_ms), now_ms);
-        }
-        if outcome == Outcome::Success && !self.is_slow(elapsed_ms) {
+        let is_plain = outcome == Outcome::Success && word.is_closed() && !self.is_slow(elapsed_ms);
+        if is_plain && self.policy.is_none() && self.hot.run.load(Ordering::Relaxed) & RUN_MASK == 0 {
             self.window.good(sync::shard(), word.generation(), self.rules.slots.of(now_ms));
-            if self.hot.run.load(Ordering::Relaxed) & RUN_MASK != 0 {
-                self.end_run(word);
-            }
-            if let Some(policy) = &self.policy {
-                sync::lock(policy).succeeded();
-            }
             return;
         }
-        self.record_bad(word, self.judge(outcome, elapsed_ms), now_ms);
+        self.record_otherwise(ticket, self.judge(outcome, elapsed_ms), now_ms);
+    }
+
+    #[cold]
+    fn record_otherwise(&self, ticket: Ticket, outcome: Outcome, now_ms: u64) {
+        let word = ticket.word;
+        if ticket.is_probe() {
+            return self.record_probe(ticket, outcome, now_ms);
+        }
+        match outcome {
+            Outcome::Ignored => {}
+            Outcome::Success => {
+                self.window.good(sync::shard(), word.generation(), self.rules.slots.of(now_ms));
+                self.end_run(word);
+                if let Some(policy) = &self.policy {
+                    sync::lock(policy).succeeded();
+                }
+            }
+            Outcome::Failure | Outcome::Pushback => self.record_bad(word, Bad::Failure, outcome, now_ms),
+            Outcome::Slow => self.record_bad(word, Bad::Slow, outcome, now_ms),
+        }
     }
 
     /// Whether a call would be admitted now.
@@ -204,15 +257,14 @@ impl Machine {
     }
 
     /// Refuses, or in metrics-only mode notes that it would and admits without counting.
-    #[inline]
-    fn refuse(&self, word: Word, rest_ms: u64, now_ms: u64) -> Result<Ticket, Rejected> {
+    fn refuse(&self, word: Word, rest_ms: u64) -> Answer {
         if let Some(refusals) = self.refusals.get(sync::shard() & (self.refusals.len() - 1)) {
             refusals.0.fetch_add(1, Ordering::Relaxed);
         }
         if self.rules.metrics_only && word.kind() != Kind::ForcedOpen {
-            return Ok(Ticket { word: Word::NEVER, lease: 0, started_ms: now_ms });
+            return Answer::admitted(Word::NEVER);
         }
-        Err(Rejected { state: word.kind(), reason: word.reason(), retry_after: Duration::from_millis(rest_ms) })
+        Answer::refused(word, rest_ms)
     }
 
     /// A success that took too long is slow.
@@ -223,13 +275,7 @@ impl Machine {
         }
     }
 
-    #[cold]
-    fn record_bad(&self, word: Word, outcome: Outcome, now_ms: u64) {
-        let bad = match outcome {
-            Outcome::Success | Outcome::Ignored => return,
-            Outcome::Failure | Outcome::Pushback => Bad::Failure,
-            Outcome::Slow => Bad::Slow,
-        };
+    fn record_bad(&self, word: Word, bad: Bad, outcome: Outcome, now_ms: u64) {
         self.window.bad(bad, word.generation(), self.rules.slots.of(now_ms));
         let run = if outcome == Outcome::Failure { self.lengthen_run(word) } else { 0 };
         if word.kind() != Kind::Closed {
@@ -242,8 +288,6 @@ impl Machine {
             }
             return;
         }
-        // Counted before, summed after: of two who do so at once, one sees both.
-        fence(Ordering::SeqCst);
         if let Some(reason) = self.verdict(bad, run, self.counts(word, now_ms)) {
             self.open(word, reason, now_ms);
         }
@@ -275,21 +319,24 @@ impl Machine {
         if run >> RUN_BITS == word.generation() { run & RUN_MASK } else { 0 }
     }
 
-    /// Adds one to the run of this generation, which begins with it if the last was of another.
+    /// Begins the run of a generation, before its word is seen.
+    fn begin_run(&self, word: Word) {
+        self.hot.run.store(word.generation() << RUN_BITS, Ordering::Relaxed);
+    }
+
+    /// Adds one to the run, if it is still of this generation.
     fn lengthen_run(&self, word: Word) -> u64 {
-        let first = word.generation() << RUN_BITS;
         let mut seen = self.hot.run.load(Ordering::Relaxed);
-        loop {
-            let next = if seen >> RUN_BITS == word.generation() { seen.saturating_add(1) } else { first + 1 };
-            match self.hot.run.compare_exchange_weak(seen, next, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return next & RUN_MASK,
+        while seen >> RUN_BITS == word.generation() && seen & RUN_MASK != RUN_MASK {
+            match self.hot.run.compare_exchange_weak(seen, seen + 1, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return (seen + 1) & RUN_MASK,
                 Err(now) => seen = now,
             }
         }
+        0
     }
 
     /// One attempt: if another thread was faster, its result was the later one.
-    #[cold]
     fn end_run(&self, word: Word) {
         let run = self.hot.run.load(Ordering::Relaxed);
         let none = word.generation() << RUN_BITS;

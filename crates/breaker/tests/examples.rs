@@ -1,0 +1,31 @@
+//! The examples do what they say.
+#![expect(clippy::unwrap_used, reason = "in a test a failure is a panic")]
+
+use std::path::Path;
+use std::process::Command;
+
+fn run(example: &str) -> String {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    let output = cargo.args(["run", "--quiet", "--manifest-path"]).arg(manifest).args(["--example", example]).output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_server_that_fails_is_asked_three_times() {
+    let answered = (1..=3).map(|call| format!("call {call}: 502 by the server\n"));
+    let refused = (4..=5).map(|call| format!("call {call}: 503 by the breaker\n"));
+
+    assert_eq!(run("hyper"), answered.chain(refused).collect::<String>() + "open: failure run\n");
+}
+
+#[test]
+fn a_server_that_is_not_there_is_dialled_three_times() {
+    let refused = (4..=5).map(|call| format!("call {call}: Unavailable by the breaker\n")).collect::<String>();
+    let told = run("tonic");
+
+    assert_eq!(told.matches("by the channel").count(), 3, "{told}");
+    assert!(told.ends_with(&(refused + "open: failure run\n")), "{told}");
+}
