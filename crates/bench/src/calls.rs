@@ -7,6 +7,7 @@
 mod backend;
 mod bare;
 mod scenario;
+mod site;
 mod subject;
 mod traffic;
 
@@ -16,6 +17,7 @@ use crate::Measured;
 use crate::report::{Metric, Report};
 use clap::Args;
 use scenario::Scenario;
+use site::Source;
 use std::time::Duration;
 use subject::Subject;
 
@@ -40,6 +42,9 @@ pub(crate) struct Arguments {
     /// Calls per second.
     #[arg(long, default_value_t = 300)]
     rate: u32,
+    /// How the endpoints are found.
+    #[arg(long, value_enum, default_value_t = Source::Fixed)]
+    found: Source,
     /// Only these scenarios.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Scenario>,
@@ -55,19 +60,26 @@ impl Arguments {
     }
 
     fn scenarios(&self) -> Vec<Scenario> {
-        if self.only.is_empty() { Scenario::ALL.to_vec() } else { self.only.clone() }
+        match (self.only.is_empty(), self.found) {
+            (false, _) => self.only.clone(),
+            (true, Source::Fixed) => Scenario::ALL.to_vec(),
+            (true, Source::Dns) => Scenario::OF_ENDPOINTS.to_vec(),
+        }
     }
 }
 
 pub(crate) async fn measure(arguments: &Arguments) -> Measured<Report> {
-    let mut report = Report::new("calls");
+    let mut report = Report::new(match arguments.found {
+        Source::Fixed => "calls",
+        Source::Dns => "calls-dns",
+    });
     for run in 0..arguments.runs() {
         for scenario in arguments.scenarios() {
             for subject in Subject::in_turn(run) {
-                scenario.measure(subject, arguments.rate, arguments.lasts(), &mut report).await?;
+                scenario.measure(subject, arguments, &mut report).await?;
             }
         }
-        if arguments.only.is_empty() {
+        if arguments.only.is_empty() && arguments.found == Source::Fixed {
             bare::measure(arguments.lasts(), run, &mut report).await?;
         }
     }

@@ -4,6 +4,7 @@
 //! stands in the crates below it.
 
 mod admin;
+mod called_metrics;
 mod cli;
 mod config;
 mod databases;

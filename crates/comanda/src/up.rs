@@ -1,6 +1,7 @@
 //! `comanda up` and `comanda serve`: all roles, or some of them, in one process.
 
 use crate::admin::{Admin, Port};
+use crate::called_metrics::CalledMetrics;
 use crate::greeting::{Addresses, greeting};
 use crate::presence::{Ports, Presence};
 use crate::services_port::ServicesPort;
@@ -58,7 +59,8 @@ async fn start(config: &Config, tasks: &mut Tasks) -> Result<Presence, Error> {
     let mut registry = Registry::with_prefix("comanda");
     let gateway_metrics = gateway::Metrics::register(&mut registry);
     let wiring = Arc::new(Wiring::new(config.clone(), &mut registry, tasks).await?);
-    let metrics = exposition(registry);
+    let called = CalledMetrics::register(&mut registry);
+    let metrics = exposition(registry, called, wiring.clone());
     let port = Port::bind(config.admin_listen).await?;
     let services = match config.rpc.listen {
         Some(address) => Some(ServicesPort::bind(address, &wiring, &config.roles).await?),
@@ -86,9 +88,10 @@ async fn start(config: &Config, tasks: &mut Tasks) -> Result<Presence, Error> {
     Ok(presence)
 }
 
-fn exposition(registry: Registry) -> MetricsText {
+fn exposition(registry: Registry, called: CalledMetrics, wiring: Arc<Wiring>) -> MetricsText {
     let registry = Arc::new(registry);
     Arc::new(move || {
+        called.refresh(&wiring);
         telemetry::metrics::exposition(&registry).unwrap_or_else(|error| {
             warn!(%error, "metrics could not be written");
             String::new()

@@ -28,6 +28,7 @@ pub(crate) mod pool;
 mod probe;
 mod replay;
 pub(crate) mod retry;
+mod told;
 mod view;
 
 pub use admission::{Admission, Importance};

@@ -98,7 +98,7 @@ impl Upstream {
         let timeout = (config.timeout_default_ms > 0).then(|| Duration::from_millis(config.timeout_default_ms));
         let retry = Retry::new(pool.clone(), config.retry.clone(), methods, metrics.clone());
         let admission = Admission::new(retry, config.in_flight_max);
-        let counted = Counted::new(Broken::new(admission, breaker.clone()), metrics);
+        let counted = Counted::new(Broken::new(admission, breaker.clone(), name), metrics);
         Ok(Upstream { name, stack: Deadline::new(counted, timeout), breaker, pool, news })
     }
 

@@ -1,15 +1,14 @@
 //! What is done to the endpoints while calls go on.
 
 use super::backend::{Backend, WORK};
+use super::site::Site;
 use super::subject::Subject;
 use super::traffic::{Seen, Traffic};
-use super::{ERRORS, P50, P99, RECOVERY};
+use super::{Arguments, ERRORS, P50, P99, RECOVERY};
 use crate::Measured;
 use crate::report::{Report, percentile};
 use clap::ValueEnum;
-use discovery::{Consul, ConsulConfig, Endpoints, Registration};
-use lifecycle::Tasks;
-use std::net::SocketAddr;
+use discovery::Endpoints;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -19,6 +18,8 @@ const BEFORE: Duration = Duration::from_secs(2);
 const AFTER: Duration = Duration::from_secs(3);
 /// All is well again when this long nothing failed.
 const WELL_FOR: Duration = Duration::from_millis(500);
+/// Consul is away for so many times what other faults last: two minutes of five seconds.
+const AWAY: u32 = 24;
 /// A client that has no endpoint must say so within this time, or it hangs.
 const HANGS_AFTER: Duration = Duration::from_secs(10);
 
@@ -76,37 +77,40 @@ impl Scenario {
         }
     }
 
-    pub(crate) async fn measure(
-        self,
-        subject: Subject,
-        per_second: u32,
-        lasts: Duration,
-        report: &mut Report,
-    ) -> Measured<()> {
-        match self {
-            Scenario::NoneAtStart => none_at_start(self, subject, report).await,
-            Scenario::AgentRestarted | Scenario::ConsulAway => {
-                with_consul(self, subject, per_second, lasts, report).await
-            }
-            _ => {
-                let mut backends = start_three().await?;
-                let endpoints = discovery::fixed(addresses(&backends));
-                let traffic = Traffic::start(subject.connect(endpoints)?, per_second);
-                sleep(BEFORE).await;
-                let broken = Instant::now();
-                self.cause(&mut backends, lasts).await?;
-                let healed = Instant::now();
-                self.heal(&mut backends).await?;
-                let back = Instant::now();
-                sleep(AFTER).await;
-                let seen = traffic.stop().await;
-                note(self.name(), subject, &seen, Times { broken, healed, back }, report);
-                Ok(())
-            }
+    /// Those that can happen wherever the endpoints are found.
+    pub(crate) const OF_ENDPOINTS: [Scenario; 7] = [
+        Scenario::Well,
+        Scenario::OneDead,
+        Scenario::OneHung,
+        Scenario::OneFailing,
+        Scenario::OneSlow,
+        Scenario::AllDead,
+        Scenario::RollingRestart,
+    ];
+
+    pub(crate) async fn measure(self, subject: Subject, arguments: &Arguments, report: &mut Report) -> Measured<()> {
+        if self == Scenario::NoneAtStart {
+            return none_at_start(self, subject, report).await;
         }
+        let mut site = match self {
+            Scenario::AgentRestarted | Scenario::ConsulAway => Site::watched().await?,
+            _ => Site::open(arguments.found).await?,
+        };
+        let traffic = Traffic::start(subject.connect(site.endpoints.clone())?, arguments.rate);
+        sleep(BEFORE).await;
+        let broken = Instant::now();
+        self.cause(&mut site, arguments.lasts()).await?;
+        let healed = Instant::now();
+        self.heal(&mut site.backends).await?;
+        let back = Instant::now();
+        sleep(AFTER).await;
+        let seen = traffic.stop().await;
+        note(self.name(), subject, &seen, &Times { broken, healed, back }, report);
+        site.close().await
     }
 
-    async fn cause(self, backends: &mut [Backend], lasts: Duration) -> Measured<()> {
+    async fn cause(self, site: &mut Site, lasts: Duration) -> Measured<()> {
+        let backends = &mut site.backends;
         match self {
             Scenario::OneDead => backends[0].kill().await,
             Scenario::OneHung => backends[0].hang()?,
@@ -125,7 +129,15 @@ impl Scenario {
                 }
                 return Ok(());
             }
-            Scenario::Well | Scenario::NoneAtStart | Scenario::AgentRestarted | Scenario::ConsulAway => {}
+            Scenario::AgentRestarted | Scenario::ConsulAway => {
+                let agent = site.agent.as_mut().ok_or("there is no agent")?;
+                agent.kill9();
+                if self == Scenario::ConsulAway {
+                    sleep(lasts * AWAY).await;
+                }
+                agent.restart().await;
+            }
+            Scenario::Well | Scenario::NoneAtStart => {}
         }
         sleep(lasts).await;
         Ok(())
@@ -158,7 +170,7 @@ struct Times {
     back: Instant,
 }
 
-fn note(case: &str, subject: Subject, seen: &[Seen], times: Times, report: &mut Report) {
+fn note(case: &str, subject: Subject, seen: &[Seen], times: &Times, report: &mut Report) {
     let during: Vec<&Seen> = seen.iter().filter(|call| call.at >= times.broken && call.at < times.healed).collect();
     let failed = during.iter().filter(|call| !call.is_ok).count();
     report.note(case, ERRORS, subject.name(), failed as f64 * 100.0 / during.len().max(1) as f64);
@@ -181,14 +193,6 @@ fn recovery(seen: &[Seen], back: Instant) -> Duration {
     }
 }
 
-async fn start_three() -> Measured<Vec<Backend>> {
-    Ok(vec![Backend::start().await?, Backend::start().await?, Backend::start().await?])
-}
-
-fn addresses(backends: &[Backend]) -> Vec<SocketAddr> {
-    backends.iter().map(|backend| backend.address).collect()
-}
-
 async fn none_at_start(scenario: Scenario, subject: Subject, report: &mut Report) -> Measured<()> {
     let (feed, endpoints) = Endpoints::feed();
     feed.confirm(Vec::new());
@@ -200,52 +204,5 @@ async fn none_at_start(scenario: Scenario, subject: Subject, report: &mut Report
     if !is_answered {
         println!("{}: {} did not answer within {HANGS_AFTER:?}", scenario.name(), subject.name());
     }
-    Ok(())
-}
-
-/// All clients follow the same watch, so that what is compared is what they do with it.
-async fn with_consul(
-    scenario: Scenario,
-    subject: Subject,
-    per_second: u32,
-    lasts: Duration,
-    report: &mut Report,
-) -> Measured<()> {
-    let mut agent = servers::Consul::start().await;
-    let backends = start_three().await?;
-    let consul = Consul::new(ConsulConfig { agents: vec![agent.url()], ..ConsulConfig::default() })?;
-    let mut tasks = Tasks::new();
-    let mut registered = Vec::new();
-    for address in addresses(&backends) {
-        let mut registration = Registration::new("work", address);
-        registration.config.interval_ms = 1_000;
-        let mut one = consul.register(&mut tasks, registration)?;
-        one.registered().await?;
-        registered.push(one);
-    }
-    let mut endpoints = consul.watch(&mut tasks, "work");
-    let is_complete = async {
-        while endpoints.now().endpoints.len() < 3 {
-            endpoints.changed().await?;
-        }
-        Ok::<(), discovery::Gone>(())
-    };
-    timeout(HANGS_AFTER, is_complete).await??;
-    let traffic = Traffic::start(subject.connect(endpoints)?, per_second);
-    sleep(BEFORE).await;
-    let broken = Instant::now();
-    agent.kill9();
-    if scenario == Scenario::ConsulAway {
-        // Two minutes of the issue at five seconds of other faults.
-        sleep(lasts * 24).await;
-    }
-    agent.restart().await;
-    sleep(lasts).await;
-    let healed = Instant::now();
-    sleep(AFTER).await;
-    let seen = traffic.stop().await;
-    note(scenario.name(), subject, &seen, Times { broken, healed, back: healed }, report);
-    drop(registered);
-    tasks.drain(HANGS_AFTER).await?;
     Ok(())
 }

@@ -3,10 +3,12 @@
 //! It stands around all attempts, so it counts what callers would have seen. What was never sent says nothing about the service, and a pool
 //! without endpoints fails fast by itself and is used again as soon as there is one; so neither opens this breaker.
 
+use super::told::Told;
 use super::{Attempt, Fault};
 use breaker::{Begins, Breaker, BreakerLayer, BreakerService, Classify, Outcome, Rejected, Verdict, grpc};
 use http::{HeaderMap, Request, Response, StatusCode};
 use std::error::Error;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tonic::body::Body;
@@ -16,13 +18,16 @@ use tower::{Layer, Service};
 #[derive(Debug, Clone)]
 pub struct Broken<S> {
     inner: BreakerService<S, OfService>,
+    breaker: Breaker,
+    service: &'static str,
+    told: Arc<Told>,
 }
 
 impl<S: Clone> Broken<S> {
-    /// Puts a breaker around a client.
-    pub fn new(inner: S, breaker: Breaker) -> Self {
-        let layer = BreakerLayer::new(breaker, OfService(grpc::Table::default())).begins(Begins::WithHead);
-        Broken { inner: layer.layer(inner) }
+    /// Puts a breaker around a client of `service`.
+    pub fn new(inner: S, breaker: Breaker, service: &'static str) -> Self {
+        let layer = BreakerLayer::new(breaker.clone(), OfService(grpc::Table::default())).begins(Begins::WithHead);
+        Broken { inner: layer.layer(inner), breaker, service, told: Arc::default() }
     }
 }
 
@@ -41,8 +46,11 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Attempt {
         let answer = self.inner.call(request);
+        let (breaker, service, told) = (self.breaker.clone(), self.service, self.told.clone());
         Box::pin(async move {
-            match answer.await {
+            let answer = answer.await;
+            told.tell(&breaker, breaker.state(), service, "all of them");
+            match answer {
                 Ok(response) => match response.extensions().get::<Rejected>() {
                     Some(rejected) => Err(Fault::BreakerOpen { retry_after: rejected.retry_after }),
                     None => Ok(response.map(Body::new)),

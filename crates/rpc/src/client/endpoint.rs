@@ -4,6 +4,7 @@ use super::deadline::Until;
 use super::fault::code_of;
 use super::line::{Failed, Line};
 use super::load::Load;
+use super::told::Told;
 use super::{Fault, Methods, PoolConfig};
 use crate::timeout;
 use breaker::{Breaker, Outcome, OwnedPermit};
@@ -35,6 +36,7 @@ pub(crate) struct Endpoint {
     pub(crate) line: Line,
     pub(crate) breaker: Breaker,
     pub(crate) load: Load,
+    pub(crate) told: Told,
     /// Wakes whoever probes it.
     pub(crate) suspected: Notify,
     slow_after: Duration,
@@ -78,6 +80,7 @@ impl Endpoint {
             line,
             breaker,
             load: Load::new(Instant::now()),
+            told: Told::default(),
             suspected: Notify::new(),
             slow_after,
             ejection: Ejection { is_taken: AtomicBool::new(false), taken: ejected },

@@ -41,18 +41,14 @@ impl ClientMetrics {
     /// Registers them.
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = ClientMetrics::default();
+        registry.register("rpc_client_calls", "Calls of other services, by how they ended", metrics.ended.clone());
         registry.register(
-            "comanda_rpc_client_calls",
-            "Calls of other services, by how they ended",
-            metrics.ended.clone(),
-        );
-        registry.register(
-            "comanda_rpc_client_call_seconds",
+            "rpc_client_call_seconds",
             "Time until the answer of another service began",
             metrics.took.clone(),
         );
         registry.register(
-            "comanda_rpc_client_attempts",
+            "rpc_client_attempts",
             "Attempts beside the first of a call, by their reason",
             metrics.attempts.clone(),
         );

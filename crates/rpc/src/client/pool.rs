@@ -300,7 +300,7 @@ impl Shared {
         for (seen, member) in seen.iter_mut().zip(members) {
             *seen = Seen {
                 is_up: member.endpoint.line.is_up(),
-                gate: gate(&member.endpoint, ejections_max),
+                gate: gate(self.service, &member.endpoint, ejections_max),
                 is_doubted: member.listed.standing == Standing::Unknown,
                 is_near: member.is_near,
                 is_tried: tried.0.contains(&member.endpoint.name),
@@ -343,8 +343,10 @@ impl Member {
 }
 
 /// What the breaker of an endpoint means for the choice. One that is due for a probe is probed beside the calls.
-fn gate(endpoint: &Endpoint, ejections_max: usize) -> Gate {
-    match endpoint.breaker.state() {
+fn gate(service: &str, endpoint: &Endpoint, ejections_max: usize) -> Gate {
+    let state = endpoint.breaker.state();
+    endpoint.told.tell(&endpoint.breaker, state, service, &endpoint.name);
+    match state {
         State::Closed | State::ForcedClosed => {
             endpoint.is_well();
             Gate::Passes
