@@ -118,8 +118,9 @@ impl fmt::Display for Report {
     }
 }
 
+/// Milliseconds, to the microsecond.
 pub(crate) fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1_000.0
+    (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
 #[cfg(test)]

@@ -98,15 +98,20 @@ async fn measure(platform: &mut Platform, shop: &Shop, way: Way, cell: Cell) -> 
         way,
         requests: sum.requests,
         succeeded: sum.succeeded,
-        predicted: share.get().powi(each.len().try_into().unwrap_or(i32::MAX)),
-        services_up: each.to_vec(),
-        all_up: all,
-        low: interval.low,
-        high: interval.high,
+        predicted: rounded(each.iter().map(|_| share.get()).product()),
+        services_up: each.map(rounded).to_vec(),
+        all_up: rounded(all),
+        low: rounded(interval.low),
+        high: rounded(interval.high),
         accept_p50_ms: millis(percentile(&placed.took, 50)),
         accept_p99_ms: millis(percentile(&placed.took, 99)),
         decided: placed.accepted.iter().filter(|order_id| approved.contains(*order_id)).count(),
     })
+}
+
+/// A share to six digits: no run is long enough for more.
+fn rounded(share: f64) -> f64 {
+    (share * 1e6).round() / 1e6
 }
 
 #[cfg(test)]

@@ -111,7 +111,11 @@ impl Shop {
     }
 }
 
-/// Calls until the answer is one of a platform that is there. Restaurants reach the Order Service by message, so one may be unknown for a moment.
+/// Answers that stay the same however often a call is repeated. That something is not found may pass: restaurants reach the Order Service by
+/// message.
+const FINAL: [Code; 4] = [Code::InvalidArgument, Code::FailedPrecondition, Code::AlreadyExists, Code::Unimplemented];
+
+/// Calls until the answer is one of a platform that is there.
 async fn until_there<T>(
     platform: &mut Platform,
     doing: &'static str,
@@ -124,8 +128,7 @@ async fn until_there<T>(
             Ok(answer) => return Ok(answer.into_inner()),
             Err(status) => status,
         };
-        let may_pass = [Code::Unavailable, Code::DeadlineExceeded, Code::NotFound].contains(&status.code());
-        if !may_pass {
+        if FINAL.contains(&status.code()) {
             return Err(Error::call(doing)(status));
         }
         if Instant::now() >= deadline {
