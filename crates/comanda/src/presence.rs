@@ -60,7 +60,8 @@ fn registration(config: &Config, role: Role, ports: &Ports) -> Option<Registrati
         Role::Relay => (ports.admin, "admin", by_itself(config)),
         Role::Order | Role::Consumer | Role::Restaurant => (ports.services?, "grpc", grpc(config, health_name(role))),
     };
-    let address = SocketAddr::new(config.presence.advertise.unwrap_or(port.ip()), port.port());
+    let before = config.presence.advertise_port.filter(|_| Some(port) == ports.services);
+    let address = SocketAddr::new(config.presence.advertise.unwrap_or(port.ip()), before.unwrap_or(port.port()));
     Some(Registration {
         version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         zone: config.presence.zone.clone(),

@@ -17,6 +17,8 @@ pub struct Role {
     pub arguments: Vec<OsString>,
     /// The addresses of its broker, as its configuration says.
     pub brokers: Vec<String>,
+    /// Whether it finds others, and is found, through Consul.
+    pub is_discovered: bool,
 }
 
 /// What the platform is made of. Everything that is not said here stands in the configuration of the roles, and in the environment.
@@ -56,8 +58,7 @@ impl Platform {
 
     /// Starts the Order Service, in place of the one before, and says where it listens.
     ///
-    /// The services that it calls are told to it as addresses. Where they are discovered instead, the address that a service registers has to
-    /// be that of its line.
+    /// The services that it calls are told to it as addresses, unless it finds them through Consul, where they are registered at their lines.
     pub(crate) async fn take_orders(&mut self, way: Way) -> Result<SocketAddr, Error> {
         if let Some(order) = self.order.take() {
             order.stop().await?;
@@ -67,12 +68,12 @@ impl Platform {
             Way::Sync => "synchronous",
             Way::Async => "asynchronous",
         };
-        let env = [
-            ("COMANDA_RPC__LISTEN", address.to_string()),
-            ("COMANDA_ORDER__VALIDATION", validation.to_owned()),
-            ("COMANDA_UPSTREAMS__CONSUMER", format!("http://{}", self.consumer.calls.address())),
-            ("COMANDA_UPSTREAMS__RESTAURANT", format!("http://{}", self.restaurant.calls.address())),
-        ];
+        let mut env =
+            vec![("COMANDA_RPC__LISTEN", address.to_string()), ("COMANDA_ORDER__VALIDATION", validation.to_owned())];
+        if !self.setup.order.is_discovered {
+            env.push(("COMANDA_UPSTREAMS__CONSUMER", format!("http://{}", self.consumer.calls.address())));
+            env.push(("COMANDA_UPSTREAMS__RESTAURANT", format!("http://{}", self.restaurant.calls.address())));
+        }
         self.order = Some(start(&self.setup, &self.setup.order, &env)?);
         Ok(address)
     }
@@ -117,12 +118,17 @@ impl Service {
     async fn start(setup: &Setup, role: &Role) -> Result<Self, Error> {
         let address = free()?;
         let broker = Line::to(broker(role)?).await?;
-        let env = [
+        let calls = Line::to(address.to_string()).await?;
+        let mut env = vec![
             ("COMANDA_RPC__LISTEN", address.to_string()),
             ("COMANDA_BUS__JETSTREAM__SERVERS", format!("[\"nats://{}\"]", broker.address())),
         ];
+        if role.is_discovered {
+            env.push(("COMANDA_PRESENCE__ADVERTISE_PORT", calls.address().port().to_string()));
+            env.push(("COMANDA_PRESENCE__CHECK__INTERVAL_MS", "1000".to_owned()));
+        }
         let process = start(setup, role, &env)?;
-        Ok(Service { calls: Line::to(address.to_string()).await?, broker, process })
+        Ok(Service { calls, broker, process })
     }
 }
 
@@ -152,7 +158,7 @@ mod tests {
     #[track_caller]
     fn check(brokers: &[&str], expected: Option<&str>) {
         let brokers = brokers.iter().map(|&it| it.to_owned()).collect();
-        let role = Role { name: "consumer", arguments: Vec::new(), brokers };
+        let role = Role { name: "consumer", arguments: Vec::new(), brokers, is_discovered: false };
         assert_eq!(broker(&role).ok().as_deref(), expected);
     }
 

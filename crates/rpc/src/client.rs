@@ -18,6 +18,7 @@ mod config;
 pub(crate) mod deadline;
 pub(crate) mod endpoint;
 mod fault;
+mod keep;
 mod line;
 mod load;
 mod methods;
@@ -33,13 +34,13 @@ mod view;
 
 pub use admission::{Admission, Importance};
 pub use broken::Broken;
-pub use config::{ClientConfig, MethodConfig};
+pub use config::{ClientConfig, MethodConfig, PoolConfig};
 pub use deadline::Deadline;
 pub use fault::Fault;
 pub use methods::Methods;
 pub use metrics::{ClientMetrics, ServiceMetrics};
 pub use observe::Counted;
-pub use pool::{Pool, PoolConfig};
+pub use pool::Pool;
 pub use retry::{Retry, RetryConfig};
 pub use view::{EndpointView, Reached, ServiceView};
 

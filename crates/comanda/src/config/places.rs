@@ -32,6 +32,8 @@ pub struct Presence {
     pub is_announced: bool,
     /// Under which address others reach this machine. None: the one that is listened on, which must be a real one then.
     pub advertise: Option<IpAddr>,
+    /// Under which port others reach the services of this process, if not the one that is listened on: something stands before it.
+    pub advertise_port: Option<u16>,
     /// The zone that this process is in. Its own zone is preferred by clients.
     pub zone: Option<String>,
     /// How they are checked.
@@ -40,7 +42,7 @@ pub struct Presence {
 
 impl Default for Presence {
     fn default() -> Self {
-        Presence { is_announced: true, advertise: None, zone: None, check: RegistrationConfig::default() }
+        Presence { is_announced: true, advertise: None, advertise_port: None, zone: None, check: RegistrationConfig::default() }
     }
 }
 

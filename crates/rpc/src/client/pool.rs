@@ -4,16 +4,15 @@
 //! `tower::Buffer`, and nothing that hides a service without endpoints behind "not ready" for ever.
 
 use super::endpoint::{Endpoint, Terms};
-use super::line::{Line, dial};
+use super::keep::keep;
+use super::line::Line;
 use super::metrics::{Again, ServiceMetrics};
 use super::pick::{ENDPOINTS_MAX, Gate, Rule, Seen, ejections_max, eligible};
 use super::view::{EndpointView, Reached};
-use super::{Attempt, Fault, Methods, probe};
+use super::{Attempt, Fault, Methods, PoolConfig};
 use breaker::{Breaker, OwnedPermit, State};
-use discovery::{Change, Endpoints, Standing, deltas};
+use discovery::{Endpoints, Standing};
 use http::{Request, Response};
-use serde::{Deserialize, Serialize};
-use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,64 +20,9 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio::time::timeout;
 use tonic::body::Body;
 use tower::Service;
-use tracing::{debug, info, warn};
-
-/// How the endpoints of a service are used.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PoolConfig {
-    /// How long a call waits for the first endpoint that can be reached; calls that come later wait for what is left of that, and then fail
-    /// at once. In milliseconds. 1,000: a service that is restarted is back by then, and a user does not wait longer.
-    pub failfast_ms: u64,
-    /// How long one attempt may take until its answer begins, in milliseconds; 0: as long as its call. 5,000: five times what counts as slow,
-    /// so that an endpoint that hangs is left while its callers still wait.
-    pub attempt_timeout_ms: u64,
-    /// How long a connection may take to be made, in milliseconds. 1,000: services are near each other.
-    pub connect_timeout_ms: u64,
-    /// The pause before a connection is tried again, doubled each time, less up to a half at random, in milliseconds.
-    pub reconnect_ms: u64,
-    /// The longest such pause. 250: an attempt costs a packet, and a peer that is back is used a quarter of a second later.
-    pub reconnect_max_ms: u64,
-    /// How often an idle connection is asked whether it is alive, in milliseconds.
-    pub keepalive_ms: u64,
-    /// When fewer of the endpoints work than this part of them, in percent, the breakers are not asked. 50, as in Envoy: the fault is rather
-    /// with the client, or with all of them.
-    pub panic_percent: u32,
-    /// The part of the endpoints that open breakers may leave out at once, in percent; one at least, and never all.
-    pub ejected_max_percent: u32,
-    /// Endpoints that are connected to at most, 1 to 64; of more, each client uses some of its own. 20: enough to spread the load, and few
-    /// enough connections on a server with many clients.
-    pub subset_max: usize,
-    /// The zone that this client is in; its endpoints are preferred.
-    pub zone: Option<String>,
-    /// How long calls of an endpoint that was removed may go on, in milliseconds.
-    pub drain_ms: u64,
-    /// The breaker of each endpoint. It is open for 10 s at most (`open_max_ms`): a probe is a health check, which costs no user anything.
-    pub breaker: breaker::Config,
-}
-
-impl Default for PoolConfig {
-    fn default() -> Self {
-        PoolConfig {
-            failfast_ms: 1_000,
-            attempt_timeout_ms: 5_000,
-            connect_timeout_ms: 1_000,
-            reconnect_ms: 50,
-            reconnect_max_ms: 250,
-            keepalive_ms: 5_000,
-            panic_percent: 50,
-            ejected_max_percent: 50,
-            subset_max: 20,
-            zone: None,
-            drain_ms: 30_000,
-            breaker: breaker::Config { open_max_ms: 10_000, ..breaker::Config::default() },
-        }
-    }
-}
 
 /// Endpoints that a call has been at; stands in its extensions.
 #[derive(Debug, Clone, Default)]
@@ -91,13 +35,14 @@ pub struct Pool {
     _keeper: Arc<JoinSet<()>>,
 }
 
+/// What callers and the keeper share.
 #[derive(Debug)]
-struct Shared {
-    service: &'static str,
-    config: PoolConfig,
+pub(super) struct Shared {
+    pub(super) service: &'static str,
+    pub(super) config: PoolConfig,
     methods: Methods,
     metrics: ServiceMetrics,
-    members: watch::Sender<Arc<[Member]>>,
+    pub(super) members: watch::Sender<Arc<[Member]>>,
     /// Counts what may make a call possible: an endpoint came, a line is up.
     news: watch::Sender<u64>,
     ejected: Arc<AtomicUsize>,
@@ -109,10 +54,10 @@ struct Shared {
 
 /// An endpoint, and what discovery thinks of it.
 #[derive(Debug, Clone)]
-struct Member {
-    listed: discovery::Endpoint,
-    is_near: bool,
-    endpoint: Arc<Endpoint>,
+pub(super) struct Member {
+    pub(super) listed: discovery::Endpoint,
+    pub(super) is_near: bool,
+    pub(super) endpoint: Arc<Endpoint>,
 }
 
 /// An endpoint for one attempt.
@@ -217,7 +162,7 @@ impl Shared {
         }
     }
 
-    fn endpoint(&self, name: Arc<str>, line: Line) -> Result<Endpoint, breaker::Error> {
+    pub(super) fn endpoint(&self, name: Arc<str>, line: Line) -> Result<Endpoint, breaker::Error> {
         let breaker = Breaker::new(&self.config.breaker)?;
         let slow_after = match self.config.breaker.slow_ms {
             0 => Duration::MAX,
@@ -226,7 +171,8 @@ impl Shared {
         Ok(Endpoint::new(name, line, breaker, slow_after, self.ejected.clone()))
     }
 
-    fn tell(&self) {
+    /// Wakes whoever waits for an endpoint.
+    pub(super) fn tell(&self) {
         self.news.send_modify(|count| *count += 1);
     }
 
@@ -278,18 +224,12 @@ impl Shared {
 
     fn try_to_pick(&self, tried: &Tried) -> Option<Picked> {
         let members = self.members.borrow().clone();
-        let picked = self.choose(&members, tried);
-        if picked.is_some() && members.len() > 0 {
-            self.note_usable();
-        }
-        picked
-    }
-
-    fn note_usable(&self) {
+        let picked = self.choose(&members, tried)?;
         // The lock is free nearly always, and who finds it taken leaves the note to the next call.
         if let Ok(mut since) = self.unusable_since.try_lock() {
             *since = None;
         }
+        Some(picked)
     }
 
     fn choose(&self, members: &[Member], tried: &Tried) -> Option<Picked> {
@@ -375,144 +315,3 @@ impl Service<Request<Body>> for Pool {
         Box::pin(async move { shared.route(request).await })
     }
 }
-
-/// Follows the list: connects to what comes, drains what goes, and leaves what stays as it is.
-async fn keep(shared: Arc<Shared>, mut endpoints: Endpoints) {
-    let client = RandomState::new();
-    let mut connections = JoinSet::new();
-    // Cancelled one by one; all of them end with this task.
-    let mut known: Vec<(Member, CancellationToken)> = Vec::new();
-    loop {
-        let listed = subset(&endpoints.now().endpoints, shared.config.subset_max, &client);
-        let before: Vec<discovery::Endpoint> = known.iter().map(|(member, _)| member.listed.clone()).collect();
-        for change in deltas(&before, &listed) {
-            apply(&shared, &mut known, &mut connections, change);
-        }
-        shared.members.send_replace(known.iter().map(|(member, _)| member.clone()).collect());
-        shared.tell();
-        while connections.try_join_next().is_some() {}
-        if endpoints.changed().await.is_err() {
-            // The last list stays in use.
-            std::future::pending::<()>().await;
-        }
-    }
-}
-
-fn apply(
-    shared: &Arc<Shared>,
-    known: &mut Vec<(Member, CancellationToken)>,
-    connections: &mut JoinSet<()>,
-    change: Change,
-) {
-    let same = |listed: &discovery::Endpoint, member: &Member| {
-        member.listed.address == listed.address && member.listed.id == listed.id
-    };
-    match change {
-        Change::Insert(listed) => {
-            let (sender, line) = watch::channel(None);
-            let name: Arc<str> = listed.address.to_string().into();
-            let authority = name.parse().expect("an IP address with a port is an authority");
-            let Ok(endpoint) = shared.endpoint(name, Line::Http2(line, authority)) else { return };
-            let (endpoint, removed) = (Arc::new(endpoint), CancellationToken::new());
-            info!(service = shared.service, peer = %listed.address, "endpoint found");
-            connections.spawn(maintain(shared.clone(), endpoint.clone(), listed.address, sender, removed.clone()));
-            let is_near = shared.config.zone.as_deref().is_some_and(|zone| listed.zone.as_deref() == Some(zone));
-            known.push((Member { listed, is_near, endpoint }, removed));
-        }
-        Change::Update(listed) => {
-            if let Some((member, _)) = known.iter_mut().find(|(member, _)| same(&listed, member)) {
-                member.listed = listed;
-            }
-        }
-        Change::Remove(listed) => {
-            info!(service = shared.service, peer = %listed.address, "endpoint gone");
-            known.retain(|(member, removed)| {
-                let is_gone = same(&listed, member);
-                if is_gone {
-                    removed.cancel();
-                }
-                !is_gone
-            });
-        }
-    }
-}
-
-/// The endpoints that this client uses: all, or of many its own choice, which changes as little as the list does ("rendezvous hashing").
-fn subset(listed: &[discovery::Endpoint], max: usize, client: &RandomState) -> Vec<discovery::Endpoint> {
-    let mut chosen = listed.to_vec();
-    let max = max.clamp(1, ENDPOINTS_MAX);
-    if chosen.len() > max {
-        chosen.sort_by_key(|endpoint| (endpoint.standing, client.hash_one(endpoint.address)));
-        chosen.truncate(max);
-    }
-    chosen
-}
-
-/// Keeps one endpoint connected, and probes it when its breaker is due, until it is removed; then its calls go on to their end.
-async fn maintain(
-    shared: Arc<Shared>,
-    endpoint: Arc<Endpoint>,
-    address: SocketAddr,
-    line: watch::Sender<Option<super::line::Sender>>,
-    removed: CancellationToken,
-) {
-    let config = &shared.config;
-    let (within, keepalive) =
-        (Duration::from_millis(config.connect_timeout_ms), Duration::from_millis(config.keepalive_ms));
-    let mut pause_ms = config.reconnect_ms;
-    let mut was_up = true;
-    loop {
-        let dialled = tokio::select! {
-            dialled = dial(address, within, keepalive) => dialled,
-            () = removed.cancelled() => return,
-        };
-        match dialled {
-            Ok((sender, driver)) => {
-                debug!(service = shared.service, peer = %address, "endpoint connected");
-                (pause_ms, was_up) = (config.reconnect_ms, true);
-                line.send_replace(Some(sender));
-                shared.tell();
-                let mut driver = std::pin::pin!(driver);
-                let is_removed = tokio::select! {
-                    _ended = driver.as_mut() => false,
-                    () = removed.cancelled() => true,
-                    never = probe_when_due(&endpoint) => match never {},
-                };
-                line.send_replace(None);
-                shared.tell();
-                if is_removed {
-                    // Without its sender the connection ends when its last call does.
-                    drop(timeout(Duration::from_millis(config.drain_ms), driver).await);
-                    return;
-                }
-            }
-            Err(error) => {
-                if std::mem::replace(&mut was_up, false) {
-                    warn!(service = shared.service, peer = %address, error = &*error as &dyn std::error::Error, "endpoint cannot be reached");
-                }
-            }
-        }
-        let pause = pause_ms / 2 + fastrand::u64(..=pause_ms / 2);
-        pause_ms = (pause_ms * 2).min(config.reconnect_max_ms.max(1));
-        tokio::select! {
-            () = sleep(Duration::from_millis(pause)) => {}
-            () = removed.cancelled() => return,
-        }
-    }
-}
-
-/// Sends health checks while the breaker wants probes.
-async fn probe_when_due(endpoint: &Endpoint) -> std::convert::Infallible {
-    loop {
-        endpoint.suspected.notified().await;
-        while endpoint.breaker.state() != State::Closed && endpoint.breaker.is_usable() {
-            let Ok(permit) = endpoint.breaker.try_acquire_owned() else { break };
-            // A check that hangs loses its lease, and is given up with it.
-            let outcome = timeout(PROBED_WITHIN, probe::check(&endpoint.line)).await;
-            permit.record(outcome.unwrap_or(breaker::Outcome::Failure));
-        }
-    }
-}
-
-/// How long a health check may take.
-const PROBED_WITHIN: Duration = Duration::from_secs(1);

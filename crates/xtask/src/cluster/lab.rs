@@ -4,7 +4,7 @@ use super::member::Member;
 use super::nats::{self, Size};
 use super::place::Place;
 use super::process::Process;
-use super::{platform, postgres};
+use super::{consul, platform, postgres};
 use crate::command::{Failed, program};
 
 /// Where the configuration of the roles is, and where they keep their logs.
@@ -19,6 +19,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failed> {
     let binary = platform::build(true)?;
     postgres::up(&place)?;
     nats::up(&place, Size::One)?;
+    consul::up(&place)?;
     platform::passwords(&place)?;
     for member in Member::ROLES.into_iter().rev() {
         if let Some(process) = Process::of(&place, member) {
