@@ -1,6 +1,6 @@
 //! The port where services of this process are served to other processes.
 
-use crate::wire::{SERVED, Wiring};
+use crate::wire::{INTERNAL, SERVED, Wiring};
 use crate::{Error, Role};
 use axum::Router;
 use axum::extract::Request;
@@ -28,7 +28,7 @@ impl ServicesPort {
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let mut services = Router::new();
-        for (role, name) in SERVED.into_iter().filter(|(role, _)| roles.contains(role)) {
+        for (role, name) in SERVED.into_iter().chain(INTERNAL).filter(|(role, _)| roles.contains(role)) {
             if let Some(upstream) = wiring.upstream(role) {
                 let service = upstream.clone().map_request(|request: Request| request.map(Body::new));
                 services = services.route_service(&format!("/{name}/{{method}}"), service);

@@ -35,6 +35,12 @@ pub(crate) const SERVED: [(Role, &str); 3] = [
     (Role::Restaurant, "comanda.restaurant.v1.RestaurantService"),
 ];
 
+/// The services that other roles call and the gateway does not, by the role that serves them.
+pub(crate) const INTERNAL: [(Role, &str); 2] = [
+    (Role::Consumer, "comanda.validation.v1.ConsumerValidationService"),
+    (Role::Restaurant, "comanda.validation.v1.OrderDetailsValidationService"),
+];
+
 /// The pause before a database that is away is looked for again.
 const START_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -180,8 +186,14 @@ impl Wiring {
                     .map_err(|it| failed(Box::new(it)))?
             }
             Role::Order => {
-                let deps =
-                    order::Deps { store: store.clone(), bus, metrics: self.order_metrics.clone(), outbox_metrics };
+                let deps = order::Deps {
+                    store: store.clone(),
+                    bus,
+                    metrics: self.order_metrics.clone(),
+                    outbox_metrics,
+                    consumer: self.upstreams[&Role::Consumer].clone(),
+                    restaurant: self.upstreams[&Role::Restaurant].clone(),
+                };
                 let started = order::start(deps, self.config.order.clone(), &mut tasks).await;
                 let order::Started { routes, pricing } = started.map_err(|it| failed(Box::new(it)))?;
                 self.orders.send_replace(Some(Orders { store: store.clone(), pricing }));

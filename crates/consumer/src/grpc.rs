@@ -1,4 +1,8 @@
-//! The gRPC service.
+//! The gRPC service; below it, the one for callers who wait for a verdict.
+
+mod validation;
+
+pub(crate) use validation::Validation;
 
 use crate::{Error, app, wire};
 use proto::ConsumerId;

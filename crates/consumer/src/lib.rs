@@ -22,6 +22,7 @@ use messaging::{Bus, Subscription};
 use outbox::{Consumer, Inbox, Metrics};
 use proto::channel::CONSUMER_COMMANDS;
 use proto::comanda::consumer::v1::consumer_service_server::ConsumerServiceServer;
+use proto::comanda::validation::v1::consumer_validation_service_server::ConsumerValidationServiceServer;
 use tonic::service::Routes;
 
 /// The name under which commands are consumed and poison is parked.
@@ -54,7 +55,8 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Rout
     migrate(&deps.store).await.map_err(Error::Migrate)?;
     let commands = deps.bus.subscribe(CONSUMER_COMMANDS, CONSUMER_NAME).await.map_err(Error::Subscribe)?;
     spawn(&deps, &config, commands, tasks);
-    Ok(Routes::new(ConsumerServiceServer::new(grpc::Service::new(deps.store))))
+    let validation = ConsumerValidationServiceServer::new(grpc::Validation::new(deps.store.clone()));
+    Ok(Routes::new(ConsumerServiceServer::new(grpc::Service::new(deps.store))).add_service(validation))
 }
 
 fn spawn(deps: &Deps, config: &Config, commands: Subscription, tasks: &mut Tasks) {

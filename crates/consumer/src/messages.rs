@@ -7,7 +7,7 @@ use outbox::{Outcome, Respond, Response};
 use prost::Name;
 use proto::channel::{ORDER_REPLIES, decode, kind};
 use proto::comanda::messages::v1::{ConsumerValidated, ConsumerValidationFailed, ValidateConsumerInfo};
-use proto::{Amount, ConsumerId, OrderId, Violation};
+use proto::{OrderId, Violation};
 use std::error::Error as _;
 use store::{Change, Store};
 
@@ -28,31 +28,13 @@ impl Respond for Validator {
         if command.kind != kind::<ValidateConsumerInfo>() {
             return Err(Outcome::Poison { why: format!("commands of kind {} are not known here", command.kind) });
         }
-        let asked = Asked::read(&command.payload)?;
+        let command: ValidateConsumerInfo = decode(&command.payload).map_err(|malformed| Outcome::Poison {
+            why: malformed.source().map_or_else(|| malformed.to_string(), |cause| format!("{malformed}: {cause}")),
+        })?;
+        let asked = wire::asked(&command).map_err(poison)?;
         let verdict = app::validate_consumer_info(&self.store, asked.consumer_id, asked.total).await;
         let verdict = verdict.map_err(|error| Outcome::of_failure(&error))?;
         Ok(Response { reply: reply(asked.order_id, verdict), change: Change::new() })
-    }
-}
-
-/// What a `ValidateConsumerInfo` asks.
-struct Asked {
-    order_id: OrderId,
-    /// `None` is an id that nobody can have, which is a refusal and not a fault.
-    consumer_id: Option<ConsumerId>,
-    total: Amount,
-}
-
-impl Asked {
-    fn read(payload: &[u8]) -> Result<Self, Outcome> {
-        let command: ValidateConsumerInfo = decode(payload).map_err(|malformed| Outcome::Poison {
-            why: malformed.source().map_or_else(|| malformed.to_string(), |cause| format!("{malformed}: {cause}")),
-        })?;
-        Ok(Asked {
-            order_id: OrderId::parse("order_id", &command.order_id).map_err(poison)?,
-            consumer_id: ConsumerId::parse("consumer_id", &command.consumer_id).ok(),
-            total: Amount::parse("order_total", command.order_total.as_ref()).map_err(poison)?,
-        })
     }
 }
 
@@ -83,6 +65,7 @@ mod tests {
     use iso_currency::Currency;
     use prost::Message as _;
     use proto::channel::CONSUMER_COMMANDS;
+    use proto::{Amount, ConsumerId};
 
     fn command(kind: &str, payload: Vec<u8>) -> Message {
         Message::new(CONSUMER_COMMANDS, kind, "key".to_owned(), "effect".to_owned(), payload)

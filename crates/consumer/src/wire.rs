@@ -2,9 +2,10 @@
 
 use crate::domain::{Consumer, Name, Profile, Reason, Revision, State};
 use proto::comanda::consumer::v1 as contract;
+use proto::comanda::messages::v1::ValidateConsumerInfo;
 use proto::comanda::order::v1::rejection::Reason as RejectionReason;
 use proto::comanda::order::v1::rejection::reason::Code;
-use proto::{Amount, ConsumerId, Violation, Violations};
+use proto::{Amount, ConsumerId, OrderId, Violation, Violations};
 
 /// A field that an update can change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,23 @@ impl Field {
             Field::OrderLimit => consumer.order_limit.is_some(),
         }
     }
+}
+
+/// What a `ValidateConsumerInfo` asks.
+pub(crate) struct Asked {
+    pub(crate) order_id: OrderId,
+    /// `None` is an id that nobody can have, which is a refusal and not a fault.
+    pub(crate) consumer_id: Option<ConsumerId>,
+    pub(crate) total: Amount,
+}
+
+/// Reads what is asked about a consumer.
+pub(crate) fn asked(command: &ValidateConsumerInfo) -> Result<Asked, Violation> {
+    Ok(Asked {
+        order_id: OrderId::parse("order_id", &command.order_id)?,
+        consumer_id: ConsumerId::parse("consumer_id", &command.consumer_id).ok(),
+        total: Amount::parse("order_total", command.order_total.as_ref())?,
+    })
 }
 
 /// Reads the consumer that is to be created. An id in it is ignored, as output-only fields are (AIP-203).

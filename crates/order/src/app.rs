@@ -7,6 +7,7 @@ mod journey;
 mod list;
 mod replies;
 mod upkeep;
+mod validate;
 mod watch;
 
 pub(crate) use clients::Clients;
@@ -14,6 +15,7 @@ pub(crate) use create::{Caller, Taken, Wish};
 pub(crate) use journey::Journey;
 pub(crate) use replies::Replies;
 pub(crate) use upkeep::{expire_orders, forget_keys, keep_channels_open, observe};
+pub(crate) use validate::Validators;
 
 use crate::domain::Order;
 use crate::recent::Recent;
@@ -29,6 +31,8 @@ pub(crate) struct Orders {
     pub(crate) store: Store,
     pub(crate) replica: Replica,
     pub(crate) recent: Recent,
+    /// Who is asked before an order is taken; nobody, as a rule.
+    pub(crate) validators: Option<Validators>,
     pub(crate) watches: Watches,
     pub(crate) metrics: Metrics,
     pub(crate) config: Config,

@@ -1,5 +1,6 @@
 //! What can go wrong, and how the caller is told.
 
+use crate::domain::Reason;
 use proto::{OrderId, RestaurantId, Violation, Violations, refusal};
 use std::time::Duration;
 use tonic::{Code, Status};
@@ -38,6 +39,18 @@ pub enum Error {
     /// Other changes of the same order were faster, again and again.
     #[error("order {0} changes too fast")]
     Overtaken(OrderId),
+    /// A service has reasons against the order; only if it is asked before the answer.
+    #[error("the order is not valid")]
+    Refused(Vec<Reason>),
+    /// A service that is asked before the answer did not say whether the order is valid.
+    #[error("the {service} service did not validate the order")]
+    NotValidated {
+        /// Which one.
+        service: &'static str,
+        /// What it said instead.
+        #[source]
+        source: Box<Status>,
+    },
     /// Too many orders are watched.
     #[error("too many orders are watched")]
     TooManyWatches,
@@ -81,8 +94,10 @@ impl Error {
             | Error::OrderUnknown(_)
             | Error::RestaurantUnknown { .. }
             | Error::KeyReused
+            | Error::Refused(_)
             | Error::Decided { .. } => true,
             Error::ReplicaNotBuilt
+            | Error::NotValidated { .. }
             | Error::Overtaken(_)
             | Error::TooManyWatches
             | Error::Store { .. }
@@ -100,6 +115,8 @@ impl Error {
             | Error::RestaurantUnknown { .. }
             | Error::ReplicaNotBuilt
             | Error::KeyReused
+            | Error::Refused(_)
+            | Error::NotValidated { .. }
             | Error::Decided { .. }
             | Error::Overtaken(_)
             | Error::TooManyWatches => false,
@@ -149,6 +166,15 @@ impl From<Error> for Status {
                     &format!("orders/{order_id}"),
                     [("state", state.to_owned())],
                 )
+            }
+            Error::Refused(reasons) => {
+                let text = "the order is not valid; order something else, or as somebody else";
+                let of = |reason: Reason| [reason.code().as_str_name().to_owned(), reason.field, reason.message];
+                refusal::preconditions(text, "ORDER_REFUSED", reasons.into_iter().map(of))
+            }
+            Error::NotValidated { .. } => {
+                let text = "the order cannot be validated now; repeat the call with the same key";
+                refusal::retry_later(Code::Unavailable, text, "NOT_VALIDATED")
             }
             Error::ReplicaNotBuilt => {
                 let text = "the restaurants are being loaded; repeat the call";

@@ -17,12 +17,12 @@ mod store;
 mod watches;
 
 pub use audit::{AuditedOrder, audit};
-pub use config::Config;
+pub use config::{Config, Validation};
 pub use error::Error;
 pub use metrics::Metrics;
 
 use ::store::Store;
-use app::{Clients, Orders, Replies};
+use app::{Clients, Orders, Replies, Validators};
 use lifecycle::Tasks;
 use messaging::Bus;
 use outbox::{Consumer, Reviving};
@@ -30,6 +30,7 @@ use proto::channel;
 use proto::comanda::order::v1::order_service_server::OrderServiceServer;
 use recent::Recent;
 use replica::Replica;
+use rpc::Upstream;
 use tonic::service::Routes;
 use watches::Watches;
 
@@ -54,6 +55,10 @@ pub struct Deps {
     pub metrics: Metrics,
     /// What its outbox counts.
     pub outbox_metrics: outbox::Metrics,
+    /// What calls the Consumer Service; it is called if orders are validated synchronously, and never otherwise.
+    pub consumer: Upstream,
+    /// What calls the Restaurant Service, in the same case.
+    pub restaurant: Upstream,
 }
 
 /// Brings the database up to date, for those who do so before they start the service.
@@ -98,7 +103,7 @@ pub async fn rebuild_replica(bus: &Bus) -> Result<(), messaging::Error> {
 /// # Errors
 /// When the database cannot be brought up to date, or a channel is missing or taken.
 pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Started, Error> {
-    let Deps { store, bus, metrics, outbox_metrics } = deps;
+    let Deps { store, bus, metrics, outbox_metrics, consumer, restaurant } = deps;
     self::store::migrate(&store).await.map_err(Error::store("migrate"))?;
     let events = bus.subscribe(channel::RESTAURANT_EVENTS, REPLICA_CONSUMER).await.map_err(Error::Subscribe)?;
     let replies = bus.subscribe(channel::ORDER_REPLIES, REPLIES_CONSUMER).await.map_err(Error::Subscribe)?;
@@ -109,6 +114,7 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Star
         store: store.clone(),
         replica: replica.clone(),
         recent: Recent::default(),
+        validators: Validators::new(config.validation, consumer, restaurant),
         watches,
         metrics,
         config: config.clone(),

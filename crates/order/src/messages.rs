@@ -84,7 +84,7 @@ impl Command {
     }
 }
 
-fn validate_consumer_info(order: &Order) -> wire::ValidateConsumerInfo {
+pub(crate) fn validate_consumer_info(order: &Order) -> wire::ValidateConsumerInfo {
     let placed = &order.placed.0;
     wire::ValidateConsumerInfo {
         order_id: order.id.to_string(),
@@ -93,7 +93,7 @@ fn validate_consumer_info(order: &Order) -> wire::ValidateConsumerInfo {
     }
 }
 
-fn validate_order_details(order: &Order) -> wire::ValidateOrderDetails {
+pub(crate) fn validate_order_details(order: &Order) -> wire::ValidateOrderDetails {
     let placed = &order.placed.0;
     wire::ValidateOrderDetails {
         order_id: order.id.to_string(),

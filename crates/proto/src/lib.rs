@@ -60,6 +60,11 @@ mod generated {
                 tonic::include_proto!("comanda.admin.v1");
             }
         }
+        pub mod validation {
+            pub mod v1 {
+                tonic::include_proto!("comanda.validation.v1");
+            }
+        }
     }
 
     /// The packages of Google that the contract uses.

@@ -31,6 +31,16 @@ pub fn precondition<const N: usize>(text: &str, reason: &str, subject: &str, met
     Status::with_error_details(Code::FailedPrecondition, text, details)
 }
 
+/// FAILED_PRECONDITION, with all that forbids what was asked for: the kind of each, what it is about, and a sentence.
+#[must_use]
+pub fn preconditions(text: &str, reason: &str, violations: impl IntoIterator<Item = [String; 3]>) -> Status {
+    let mut details = details(reason, []);
+    for [kind, subject, sentence] in violations {
+        details.add_precondition_failure_violation(kind, subject, sentence);
+    }
+    Status::with_error_details(Code::FailedPrecondition, text, details)
+}
+
 /// INTERNAL: nothing that the caller does will help.
 #[must_use]
 pub fn fault() -> Status {

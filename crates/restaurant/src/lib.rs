@@ -25,6 +25,7 @@ use messaging::{Bus, Subscription};
 use outbox::{Consumer, Inbox, Metrics};
 use proto::channel::{RESTAURANT_COMMANDS, RESTAURANT_EVENTS};
 use proto::comanda::restaurant::v1::restaurant_service_server::RestaurantServiceServer;
+use proto::comanda::validation::v1::order_details_validation_service_server::OrderDetailsValidationServiceServer;
 use tonic::service::Routes;
 
 /// The name under which commands are consumed and poison is parked.
@@ -57,7 +58,8 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Rout
     migrate(&deps.store).await.map_err(Error::Migrate)?;
     let commands = deps.bus.subscribe(RESTAURANT_COMMANDS, CONSUMER_NAME).await.map_err(Error::Subscribe)?;
     spawn(&deps, &config, commands, tasks);
-    Ok(Routes::new(RestaurantServiceServer::new(grpc::Service::new(deps.store))))
+    let validation = OrderDetailsValidationServiceServer::new(grpc::Validation::new(deps.store.clone()));
+    Ok(Routes::new(RestaurantServiceServer::new(grpc::Service::new(deps.store))).add_service(validation))
 }
 
 /// Publishes the current state of every restaurant again, some 200 per second, and returns how many those were. Ends early when a drain is

@@ -65,7 +65,8 @@ impl House {
         config.outbox.publisher = Publisher::None;
         let (metrics, outbox_metrics) =
             (order::Metrics::register(&mut Registry::default()), outbox::Metrics::default());
-        let deps = Deps { store: store.clone(), bus, metrics, outbox_metrics };
+        let (consumer, restaurant) = (Upstream::in_process("consumer").0, Upstream::in_process("restaurant").0);
+        let deps = Deps { store: store.clone(), bus, metrics, outbox_metrics, consumer, restaurant };
         let mut tasks = Tasks::new();
         let started = order::start(deps, config, &mut tasks).await?;
         let (upstream, slot) = Upstream::in_process("order");

@@ -84,6 +84,9 @@ impl Orders {
 
     async fn take(&self, draft: Result<Draft, Violations>, key: Option<&Key>, caller: &Caller) -> Result<Order, Error> {
         let mut order = self.place(draft?).await?;
+        if let Some(validators) = &self.validators {
+            validators.validate(&order).await?;
+        }
         order.client = caller.asker.as_ref().map(|asker| asker.client.clone());
         let mut change = self.to_write(&order, caller);
         if let Some(key) = key {

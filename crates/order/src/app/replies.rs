@@ -46,6 +46,8 @@ pub(super) fn outcome_of(error: &Error) -> Outcome {
         | Error::RestaurantUnknown { .. }
         | Error::ReplicaNotBuilt
         | Error::KeyReused
+        | Error::Refused(_)
+        | Error::NotValidated { .. }
         | Error::Decided { .. }
         | Error::Overtaken(_)
         | Error::TooManyWatches

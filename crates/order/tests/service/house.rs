@@ -74,6 +74,12 @@ pub(crate) struct House {
     pub(crate) bus: Bus,
     answers: Subscription,
     events: Subscription,
+    pub(crate) config: Config,
+    /// What calls the services that are asked before the answer, if any are, and where these are plugged in.
+    consumer: Upstream,
+    pub(crate) consumer_slot: Slot,
+    restaurant: Upstream,
+    pub(crate) restaurant_slot: Slot,
     tasks: Tasks,
     slot: Slot,
     _folder: TempDir,
@@ -100,6 +106,8 @@ impl House {
         let channels = Store::open_sqlite(&folder.path().join("channels.db"), &store::Config::default()).unwrap();
         let bus = Bus::Embedded(Embedded::open(channels, CHANNELS).await.unwrap());
         let (upstream, slot) = Upstream::in_process("order");
+        let (consumer, consumer_slot) = Upstream::in_process("consumer");
+        let (restaurant, restaurant_slot) = Upstream::in_process("restaurant");
         let mut house = House {
             calls: OrderServiceClient::new(upstream),
             restaurant_id: RestaurantId::generate().to_string(),
@@ -107,6 +115,12 @@ impl House {
             answers: bus.subscribe(ORDER_ANSWERS, "client").await.unwrap(),
             events: bus.subscribe(ORDER_EVENTS, "follower").await.unwrap(),
             bus,
+            // A restaurant that is unknown stays so: the test need not wait for it.
+            config: Config { replica_wait_ms: 100, ..Config::default() },
+            consumer,
+            consumer_slot,
+            restaurant,
+            restaurant_slot,
             tasks: Tasks::new(),
             slot,
             _folder: folder,
@@ -124,10 +138,10 @@ impl House {
             bus: self.bus.clone(),
             metrics,
             outbox_metrics: outbox::Metrics::default(),
+            consumer: self.consumer.clone(),
+            restaurant: self.restaurant.clone(),
         };
-        // A restaurant that is unknown stays so: the test need not wait for it.
-        let config = Config { replica_wait_ms: 100, ..Config::default() };
-        let started = order::start(deps, config, &mut self.tasks).await.unwrap();
+        let started = order::start(deps, self.config.clone(), &mut self.tasks).await.unwrap();
         self.slot.fill(Guarded::new(started.routes, rpc::Config::default()));
     }
 

@@ -6,4 +6,5 @@ mod clients;
 mod events;
 mod house;
 mod replica;
+mod validating;
 mod waiting;
