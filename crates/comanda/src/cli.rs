@@ -1,7 +1,9 @@
 //! The command line.
 
+pub(crate) mod lab;
 pub(crate) mod operator;
 
+use self::lab::LabCommand;
 use self::operator::{DoctorOptions, OutboxCommand, ParkedCommand};
 use crate::Role;
 use clap::{Args, Parser, Subcommand};
@@ -74,6 +76,11 @@ pub(crate) enum Command {
         /// Prints the result as JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Measures what this platform is for.
+    Lab {
+        #[command(subcommand)]
+        command: LabCommand,
     },
     /// Shows or checks the configuration.
     Config {

@@ -115,6 +115,21 @@ pub enum Error {
     /// An import failed.
     #[error("failed to import")]
     Import(#[source] Box<import::Error>),
+    /// The lab has no figures.
+    #[error("failed to measure")]
+    Lab(#[source] Box<lab::Error>),
+    /// This program does not know where it is.
+    #[error("failed to find this program")]
+    Program(#[source] io::Error),
+    /// A file of results cannot be written.
+    #[error("failed to write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The sample data could not be made.
     #[error("failed to make the sample data: {}", .0.message())]
     Sample(#[source] Box<tonic::Status>),

@@ -10,6 +10,7 @@ mod databases;
 mod doctor;
 mod error;
 mod greeting;
+mod lab;
 mod migrate;
 mod operate;
 mod readiness;
@@ -63,6 +64,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Error> {
         Some(Command::Doctor(options)) => doctor::run(options).await,
         Some(Command::RebuildReplica { admin }) => operate::rebuild_replica(&admin).await,
         Some(Command::Import { command }) => operate::import(command).await,
+        Some(Command::Lab { command }) => lab::command(command, cli.config.as_deref()).await,
         Some(Command::Verify { options, json }) => {
             verify::run(&config::load(cli.config.as_deref(), &options)?, json).await
         }
