@@ -2,6 +2,7 @@
 //!
 //! Its processes outlive this one. They are recorded by their ids, and whatever ends them, the next `up` starts what is missing.
 
+pub(crate) mod lab;
 mod member;
 mod nats;
 mod place;

@@ -44,6 +44,12 @@ enum Xtask {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Measures on the servers of the cluster what the platform is for: `availability`.
+    Lab {
+        /// Goes to `comanda lab`; `availability --help` lists the options.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        arguments: Vec<String>,
+    },
     /// Runs the distributed platform on this machine: PostgreSQL, NATS, and a process for each role.
     Cluster {
         #[command(subcommand)]
@@ -59,6 +65,7 @@ fn main() -> ExitCode {
         Xtask::Lint => lint(),
         Xtask::Servers => servers::run(),
         Xtask::Cluster { command } => cluster::run(&command),
+        Xtask::Lab { arguments } => servers::before_tests().and_then(|()| cluster::lab::run(&arguments)),
         Xtask::Faults { arguments } => on_the_platform("faults", &arguments),
         Xtask::Outage { arguments } => on_the_platform("outage", &arguments),
         Xtask::Ci => servers::before_tests().and_then(|()| lint()).and_then(|()| test(&[])),

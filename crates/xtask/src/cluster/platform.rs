@@ -34,14 +34,20 @@ pub(super) fn build(release: bool) -> Result<PathBuf, Failed> {
 
 /// Starts the roles that do not run, each when the one before it is ready.
 pub(super) fn up(place: &Place, size: Size, binary: &Path) -> Result<(), Failed> {
-    // Whoever does not run the cluster himself finds his password too, if he is told where.
-    for user in nats::USERS {
-        secret::at(&place.secrets("nats").join(user))?;
-    }
+    passwords(place)?;
     for member in Member::ROLES {
         if Process::of(place, member).is_none() {
             start(place, size, binary, member)?;
         }
+    }
+    Ok(())
+}
+
+/// Writes the passwords for NATS down where the files of the roles say.
+pub(super) fn passwords(place: &Place) -> Result<(), Failed> {
+    // Whoever does not run the cluster himself finds his password too, if he is told where.
+    for user in nats::USERS {
+        secret::at(&place.secrets("nats").join(user))?;
     }
     Ok(())
 }
