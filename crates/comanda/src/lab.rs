@@ -64,7 +64,12 @@ fn role(role: Role, files: Option<&Path>, config: Option<&Path>) -> Result<::lab
         return Err(Error::Argument(text.to_owned()));
     }
     let arguments = file.map_or_else(Vec::new, |file| vec![OsString::from("--config"), file.into_os_string()]);
-    Ok(::lab::Role { name: role.name(), arguments, brokers: settings.bus.jetstream.servers, is_discovered: settings.consul.is_some() })
+    Ok(::lab::Role {
+        name: role.name(),
+        arguments,
+        brokers: settings.bus.jetstream.servers,
+        is_discovered: settings.consul.is_some(),
+    })
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Error> {

@@ -1,8 +1,8 @@
 //! Which RPCs of the contract may be repeated: its descriptors say so.
 
 use prost::Message as _;
-use prost_types::FileDescriptorSet;
 use prost_types::method_options::IdempotencyLevel;
+use prost_types::{FileDescriptorSet, MethodOptions};
 use rpc::client::MethodConfig;
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ fn of_contract() -> BTreeMap<String, MethodConfig> {
     for file in &contract.file {
         for service in &file.service {
             for method in &service.method {
-                let level = method.options.as_ref().map(|options| options.idempotency_level());
+                let level = method.options.as_ref().map(MethodOptions::idempotency_level);
                 let is_stream = method.server_streaming();
                 let method_config = match level {
                     Some(IdempotencyLevel::NoSideEffects) => MethodConfig {

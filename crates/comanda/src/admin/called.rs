@@ -60,13 +60,13 @@ fn service(view: ServiceView) -> wire::CalledService {
     wire::CalledService {
         name: view.service.to_owned(),
         breaker: Some(breaker(&view.breaker)),
-        endpoints: view.endpoints.into_iter().map(endpoint).collect(),
+        endpoints: view.endpoints.iter().map(endpoint).collect(),
         list_age: duration(view.list_age),
         list_fault: view.list_fault.unwrap_or_default(),
     }
 }
 
-fn endpoint(view: EndpointView) -> wire::CalledEndpoint {
+fn endpoint(view: &EndpointView) -> wire::CalledEndpoint {
     let standing = match view.standing {
         Standing::Up => WireStanding::Up,
         Standing::Warning => WireStanding::Warning,

@@ -42,7 +42,13 @@ pub struct Presence {
 
 impl Default for Presence {
     fn default() -> Self {
-        Presence { is_announced: true, advertise: None, advertise_port: None, zone: None, check: RegistrationConfig::default() }
+        Presence {
+            is_announced: true,
+            advertise: None,
+            advertise_port: None,
+            zone: None,
+            check: RegistrationConfig::default(),
+        }
     }
 }
 
