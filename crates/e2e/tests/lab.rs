@@ -1,7 +1,5 @@
 //! A small part of what `comanda lab availability` measures in full.
 
-#![expect(clippy::unwrap_used, reason = "in a test a failure is a panic")]
-
 use serde_json::Value as Json;
 use servers::Nats;
 use tempfile::TempDir;

@@ -92,9 +92,12 @@ fn main() -> ExitCode {
 /// End-to-end tests start the real programs and servers, so these are built and fetched first.
 fn test(arguments: &[String]) -> Result<(), Failed> {
     servers::before_tests()?;
-    cargo(&["build", "--package", "comanda", "--package", "loadgen"]).run()?;
-    let selection: &[&str] =
-        if arguments.iter().any(|it| it == "-p" || it == "--package") { &[] } else { &["--workspace"] };
+    let is_part = arguments.iter().any(|it| it == "-p" || it == "--package");
+    // Built together with the tests, everything is built once: what is built alone may have other features.
+    let programs: &[&str] =
+        if is_part { &["--package", "comanda", "--package", "loadgen"] } else { &["--workspace", "--all-targets"] };
+    cargo(&["build"]).arguments(programs).run()?;
+    let selection: &[&str] = if is_part { &[] } else { &["--workspace"] };
     cargo(&["test"]).arguments(selection).arguments(arguments).run()
 }
 
