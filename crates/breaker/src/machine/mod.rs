@@ -319,9 +319,9 @@ impl Machine {
         if run >> RUN_BITS == word.generation() { run & RUN_MASK } else { 0 }
     }
 
-    /// Begins the run of a generation, before its word is seen.
+    /// Begins the run of a generation, before its word is seen. Swaps, so that it comes after whatever a straggler has added.
     fn begin_run(&self, word: Word) {
-        self.hot.run.store(word.generation() << RUN_BITS, Ordering::Relaxed);
+        self.hot.run.swap(word.generation() << RUN_BITS, Ordering::Relaxed);
     }
 
     /// Adds one to the run, if it is still of this generation.

@@ -1,8 +1,9 @@
 //! What the last seconds came to: a ring of buckets, in shards, so that two threads do not share a line of cache.
 //!
 //! A bucket is one word: 8 bits of the generation and 26 of its time slot (the tag), 30 of count. A count with an old tag is worth
-//! nothing, so nobody ever clears a bucket: who finds one starts it anew. A result is added by compare-and-swap of the whole word,
-//! so it can only land in the bucket of the state and the time that it was looked up for. A tag comes again after 2^26 slots (77 days of the
+//! nothing, so nobody ever clears a bucket: who finds one starts it anew. A bad result is added by compare-and-swap of the whole word,
+//! so it can only land in the bucket of the state and the time that it was looked up for. A good one is added outright, which costs half as
+//! much: held up in between for longer than a lap, it counts as one good result of the bucket that is there by then. A tag comes again after 2^26 slots (77 days of the
 //! shortest); what is left from then in a shard that was not used since would count for the length of one bucket. A thread that was held up
 //! between reading state or time and adding may start an old bucket over a new one, whose counts are lost then.
 //!
@@ -52,7 +53,7 @@ impl Ring {
         Ring(std::array::from_fn(|_| AtomicU64::new(0)))
     }
 
-    #[inline]
+    #[cold]
     fn add(&self, generation: u64, slot: u64) {
         // Of 16 cells, by 4 bits: always there.
         let Some(cell) = self.0.get((slot % BUCKETS_MAX) as usize) else { return };
@@ -69,6 +70,17 @@ impl Ring {
                 Err(now) => seen = now,
             }
         }
+    }
+
+    /// Adds outright to a bucket that has begun.
+    #[inline]
+    fn add_good(&self, generation: u64, slot: u64) {
+        let Some(cell) = self.0.get((slot % BUCKETS_MAX) as usize) else { return };
+        if cell.load(Ordering::Relaxed).wrapping_sub(first_of(generation, slot)) < COUNT_MAX {
+            cell.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.add(generation, slot);
     }
 
     fn sum(&self, generation: u64, slot: u64, buckets: u64) -> u64 {
@@ -92,7 +104,7 @@ impl Window {
     #[inline]
     pub(crate) fn good(&self, shard: usize, generation: u64, slot: u64) {
         if let Some(ring) = self.good.get(shard & (self.good.len() - 1)) {
-            ring.add(generation, slot);
+            ring.add_good(generation, slot);
         }
     }
 
