@@ -76,7 +76,7 @@ fn measure(subject: &dyn Subject, threads: usize) -> Result<f64, Fault> {
     let all: Vec<Round> = (0..ROUNDS).map(slowest).collect();
     let mut kept: Vec<f64> = all.iter().filter(|it| it.is_undisturbed).map(|it| it.ns).collect();
     if kept.is_empty() {
-        eprintln!("{}: another program had the processors in every round", subject.name());
+        eprintln!("{}: no round in which it used its processors all the time", subject.name());
         kept = all.iter().map(|it| it.ns).collect();
     }
     Ok(spread(&kept).0)

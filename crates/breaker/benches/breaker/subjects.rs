@@ -38,8 +38,8 @@ pub(crate) trait Subject: Sync {
 
 type Make = fn(Case) -> Result<Box<dyn Subject>, Fault>;
 
-pub(crate) const SUBJECTS: [Make; 6] =
-    [Ours::make, OursOwned::make, Floor::make, Failsafe::make, Recloser::make, TowerResilience::make];
+pub(crate) const SUBJECTS: [Make; 7] =
+    [Ours::make, OursOwned::make, Floor::make, FloorAdd::make, Failsafe::make, Recloser::make, TowerResilience::make];
 
 struct Ours(Breaker);
 struct OursOwned(Breaker);
@@ -115,6 +115,31 @@ impl Subject for Floor {
         for _ in 0..calls {
             if black_box(&self.0).load(Ordering::Relaxed) == 0 {
                 black_box(());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A load, a branch and an add: what counting costs one thread.
+struct FloorAdd(AtomicU64);
+
+impl FloorAdd {
+    fn make(_: Case) -> Result<Box<dyn Subject>, Fault> {
+        Ok(Box::new(FloorAdd(AtomicU64::new(0))))
+    }
+}
+
+impl Subject for FloorAdd {
+    fn name(&self) -> &'static str {
+        "atomic add"
+    }
+
+    fn calls(&self, calls: u64) -> Result<(), Fault> {
+        for _ in 0..calls {
+            let word = black_box(&self.0);
+            if word.load(Ordering::Relaxed) != u64::MAX {
+                word.fetch_add(1, Ordering::Relaxed);
             }
         }
         Ok(())
