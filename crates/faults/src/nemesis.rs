@@ -99,11 +99,12 @@ impl<'a> Nemesis<'a> {
         self.stack.resume(Member::Consumer);
     }
 
-    /// Takes replies with it: orders gather while one service is stopped, and its replies while the Order Service is.
-    async fn drop_replies(&self) {
+    /// Takes replies with it: orders gather while one service is stopped, and its replies while the Order Service is away, which would have
+    /// them in its hands already if it were only stopped.
+    async fn drop_replies(&mut self) {
         self.stack.pause(Member::Consumer);
         sleep(GATHERING).await;
-        self.stack.pause(Member::Order);
+        self.stack.kill9(Member::Order);
         self.stack.resume(Member::Consumer);
         let url = self.stack.nats.url();
         let gathered = async {
@@ -113,8 +114,8 @@ impl<'a> Nemesis<'a> {
         };
         // A relay that was killed may be too late with them; then there is nothing to drop this time.
         drop(timeout(GATHERED_WITHIN, gathered).await);
-        broker::delete_stream(&url, REPLIES).await;
-        self.stack.resume(Member::Order);
+        broker::purge(&url, REPLIES).await;
+        self.stack.spawn(Member::Order);
     }
 
     /// A process that ends by itself, since what it needs is away, is started again by whoever runs it.

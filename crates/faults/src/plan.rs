@@ -13,7 +13,7 @@ pub enum Fault {
     Pause(u8),
     /// The broker is killed, and comes back with an empty directory.
     Wipe,
-    /// Only the stream of the replies is deleted.
+    /// The stream of the replies is purged, by an operator's mistake.
     DropReplies,
     /// The replication slot of log tailing is dropped.
     DropSlot,
@@ -43,7 +43,7 @@ pub struct Plan {
     pub pauses: usize,
     /// Broker directories wiped.
     pub wipes: usize,
-    /// Streams of replies deleted.
+    /// Streams of replies purged.
     pub dropped_replies: usize,
     /// Slots dropped.
     pub dropped_slots: usize,
