@@ -113,9 +113,16 @@ pub(crate) async fn each_is_there_once_and_in_order(bus: &Bus, consumer: &str, c
     }
 }
 
-/// How many messages the broker ever stored.
+/// How many messages the broker ever stored; asked again while the line is just coming back.
 pub(crate) async fn stored(bus: &Bus) -> u64 {
-    bus.incarnation("orders").await.unwrap().map_or(0, |incarnation| incarnation.last_sequence)
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match bus.incarnation("orders").await {
+            Ok(incarnation) => return incarnation.map_or(0, |incarnation| incarnation.last_sequence),
+            Err(error) => assert!(error.is_transient() && Instant::now() < deadline, "{error}"),
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Polls until `probe` is `Ok`, and fails with its last complaint after [`PATIENCE`].
