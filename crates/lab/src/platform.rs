@@ -36,6 +36,9 @@ pub struct Setup {
     pub folder: PathBuf,
 }
 
+/// The twin's calls neither wait for a service to come back nor learn late that it has, or outages would be shorter or longer than planned.
+const AT_ONCE: [(&str, &str); 2] =
+    [("COMANDA_CLIENT__POOL__FAILFAST_MS", "0"), ("COMANDA_CLIENT__POOL__RECONNECT_MAX_MS", "50")];
 /// The services that are taken away.
 pub(crate) const TAKEN_AWAY: usize = 2;
 
@@ -70,6 +73,7 @@ impl Platform {
         };
         let mut env =
             vec![("COMANDA_RPC__LISTEN", address.to_string()), ("COMANDA_ORDER__VALIDATION", validation.to_owned())];
+        env.extend(AT_ONCE.map(|(name, value)| (name, value.to_owned())));
         if !self.setup.order.is_discovered {
             env.push(("COMANDA_UPSTREAMS__CONSUMER", format!("http://{}", self.consumer.calls.address())));
             env.push(("COMANDA_UPSTREAMS__RESTAURANT", format!("http://{}", self.restaurant.calls.address())));
