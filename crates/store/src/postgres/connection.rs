@@ -58,6 +58,8 @@ pub(super) struct Connection {
     joined: HashMap<Text, tokio_postgres::Statement>,
     /// How durable a commit is on this server.
     pub(super) durability: String,
+    /// When the server was started. One that was started again after a crash may give ids of transactions that it gave before.
+    pub(super) incarnation: String,
     _driver: JoinSet<()>,
 }
 
@@ -104,8 +106,9 @@ impl Connection {
             }
         };
         client.batch_execute(purpose.settings()).await.map_err(failed)?;
-        let durability = durability(&client, target).await?;
-        Ok(Connection { client, prepared: HashMap::new(), joined: HashMap::new(), durability, _driver: driver })
+        let (durability, incarnation) = look(&client, target).await?;
+        let (prepared, joined) = (HashMap::new(), HashMap::new());
+        Ok(Connection { client, prepared, joined, durability, incarnation, _driver: driver })
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -207,10 +210,11 @@ pub(super) async fn answer<T, F: Future<Output = Result<T, Error>>>(mut request:
     request.as_mut().take_output().unwrap_or(Err(Error::Closed))
 }
 
-async fn durability(client: &Client, target: &Target) -> Result<String, Error> {
+/// How durable a commit is, and since when the server runs.
+async fn look(client: &Client, target: &Target) -> Result<(String, String), Error> {
     let failed = |is_transient, source| Error::Connect { to: target.to_string(), is_transient, source };
     let sql = "SELECT current_setting('server_version'), current_setting('server_version_num')::INT,
-        current_setting('fsync'), current_setting('synchronous_commit')";
+        current_setting('fsync'), current_setting('synchronous_commit'), pg_postmaster_start_time()::TEXT";
     let row = client.query_one(sql, &[]).await.map_err(|error| failed(is_transient(&error), Box::new(error)))?;
     let text = |column| row.try_get::<_, String>(column).unwrap_or_default();
     let (version, fsync, commit) = (text(0), text(2), text(3));
@@ -222,7 +226,7 @@ async fn durability(client: &Client, target: &Target) -> Result<String, Error> {
             return Err(Error::Forgetful { setting, value: value.clone() });
         }
     }
-    Ok(format!("PostgreSQL {version}, fsync={fsync}, synchronous_commit={commit}"))
+    Ok((format!("PostgreSQL {version}, fsync={fsync}, synchronous_commit={commit}"), text(4)))
 }
 
 /// `?1` as PostgreSQL writes it.

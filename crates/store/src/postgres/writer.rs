@@ -168,8 +168,9 @@ impl Line {
                     // Lost while it was idle, with a server that has been restarted, say.
                 }
                 Outcome::Unknown { id, done, why } => {
+                    let incarnation = line.incarnation.clone();
                     self.connection = None;
-                    return match self.is_committed(&id).await {
+                    return match self.is_committed(&id, &incarnation).await {
                         Some(true) => Outcome::Committed(done),
                         Some(false) => Outcome::Lost(why),
                         None => Outcome::Unknown { id, done, why },
@@ -180,12 +181,19 @@ impl Line {
         }
     }
 
-    /// Asks what became of a transaction; `None` when there is no answer in time.
-    async fn is_committed(&mut self, id: &str) -> Option<bool> {
+    /// Asks what became of a transaction of a server that was started then; `None` when there is no answer in time, or none to be relied on.
+    ///
+    /// A server that has crashed has forgotten the ids of transactions of which nothing had reached its log, and gives them again. So of one
+    /// that was started since, "committed" may be about another transaction: taken for ours, an order was acknowledged that was not there.
+    /// "Aborted" is right either way.
+    async fn is_committed(&mut self, id: &str, incarnation: &str) -> Option<bool> {
         let deadline = Instant::now() + RESOLVED_WITHIN;
         loop {
             match self.status(id).await {
-                Ok(Some(status)) if status == "committed" => return Some(true),
+                Ok(Some(status)) if status == "committed" => {
+                    let is_the_same = self.connection.as_ref().is_some_and(|line| line.incarnation == incarnation);
+                    return is_the_same.then_some(true);
+                }
                 Ok(Some(status)) if status == "aborted" => return Some(false),
                 Ok(_) => {}
                 Err(error) => warn!(error = &error as &dyn std::error::Error, "the outcome of a commit is asked for"),
