@@ -186,12 +186,12 @@ impl Service<Request<Body>> for Health {
 }
 
 /// A client of servers at these addresses.
-pub(crate) fn caller(addresses: &[SocketAddr], config: ClientConfig) -> Upstream {
+pub(crate) fn caller(addresses: &[SocketAddr], config: &ClientConfig) -> Upstream {
     following(discovery::fixed(addresses.to_vec()), config)
 }
 
-pub(crate) fn following(endpoints: Endpoints, config: ClientConfig) -> Upstream {
-    Upstream::discovered("acts", endpoints, &config, &ClientMetrics::default()).unwrap()
+pub(crate) fn following(endpoints: Endpoints, config: &ClientConfig) -> Upstream {
+    Upstream::discovered("acts", endpoints, config, &ClientMetrics::default()).unwrap()
 }
 
 /// Settings by which the method may be repeated.

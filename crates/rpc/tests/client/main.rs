@@ -17,7 +17,7 @@ async fn a_dead_endpoint_gets_no_calls() {
     let (one, two, dead) = (Fake::start().await, Fake::start().await, Fake::start().await);
     let address = dead.address;
     dead.stop().await;
-    let client = caller(&[one.address, two.address, address], ClientConfig::default());
+    let client = caller(&[one.address, two.address, address], &ClientConfig::default());
 
     for _ in 0..200 {
         assert_eq!(call(&client).await, Code::Ok);
@@ -31,7 +31,7 @@ async fn a_dead_endpoint_gets_no_calls() {
 async fn an_endpoint_that_fails_fast_draws_no_calls() {
     let (one, two, failing) = (Fake::start().await, Fake::start().await, Fake::start().await);
     failing.does(Act::Fail(Code::Unavailable));
-    let client = caller(&[one.address, two.address, failing.address], ClientConfig::default());
+    let client = caller(&[one.address, two.address, failing.address], &ClientConfig::default());
     wait_for(&client, 3).await;
 
     let mut failed = 0;
@@ -48,7 +48,7 @@ async fn a_call_without_endpoints_fails_in_time() {
     let (feed, endpoints) = Endpoints::feed();
     feed.confirm(Vec::new());
     let pool = PoolConfig { failfast_ms: 50, ..PoolConfig::default() };
-    let client = fake::following(endpoints, ClientConfig { pool, ..ClientConfig::default() });
+    let client = fake::following(endpoints, &ClientConfig { pool, ..ClientConfig::default() });
 
     assert_eq!(call(&client).await, Code::Unavailable);
     // The next one does not wait any more.
@@ -60,7 +60,7 @@ async fn a_deadline_bounds_the_wait_for_an_endpoint_too() {
     let (feed, endpoints) = Endpoints::feed();
     feed.confirm(Vec::new());
     let pool = PoolConfig { failfast_ms: 60_000, ..PoolConfig::default() };
-    let client = fake::following(endpoints, ClientConfig { pool, ..ClientConfig::default() });
+    let client = fake::following(endpoints, &ClientConfig { pool, ..ClientConfig::default() });
 
     assert_eq!(call_with(&client, &[("grpc-timeout", "20m")]).await, Code::DeadlineExceeded);
 }
@@ -68,7 +68,7 @@ async fn a_deadline_bounds_the_wait_for_an_endpoint_too() {
 #[tokio::test]
 async fn a_call_waits_a_little_for_the_first_endpoint() {
     let (feed, endpoints) = Endpoints::feed();
-    let client = fake::following(endpoints, ClientConfig::default());
+    let client = fake::following(endpoints, &ClientConfig::default());
     let server = Fake::start().await;
 
     let (code, ()) = tokio::join!(call(&client), async { feed.confirm(vec![Endpoint::at(server.address)]) });
@@ -83,7 +83,7 @@ async fn an_endpoint_that_stays_keeps_its_connection() {
     let (feed, endpoints) = Endpoints::feed();
     let mut listed = Endpoint::at(server.address);
     feed.confirm(vec![listed.clone()]);
-    let client = fake::following(endpoints, ClientConfig::default());
+    let client = fake::following(endpoints, &ClientConfig::default());
     assert_eq!(call(&client).await, Code::Ok);
 
     for weight in 2..12 {
@@ -102,7 +102,7 @@ async fn a_removed_endpoint_finishes_what_it_has_begun() {
     server.does(Act::Hold);
     let (feed, endpoints) = Endpoints::feed();
     feed.confirm(vec![Endpoint::at(server.address)]);
-    let client = fake::following(endpoints, ClientConfig::default());
+    let client = fake::following(endpoints, &ClientConfig::default());
     let mut begun = JoinSet::new();
     let held = client.clone();
     begun.spawn(async move { call(&held).await });
@@ -122,7 +122,7 @@ async fn a_bad_endpoint_is_left_out_and_the_service_is_not() {
     bad.does(Act::Fail(Code::Internal));
     let breaker = breaker::Config { consecutive_failures: 1, ..breaker::Config::default() };
     let pool = PoolConfig { breaker, ..PoolConfig::default() };
-    let client = caller(&[good.address, bad.address], ClientConfig { pool, ..ClientConfig::default() });
+    let client = caller(&[good.address, bad.address], &ClientConfig { pool, ..ClientConfig::default() });
     wait_for(&client, 2).await;
     for _ in 0..200 {
         call(&client).await;
@@ -144,7 +144,7 @@ async fn the_last_endpoint_is_never_left_out() {
     only.does(Act::Fail(Code::Unavailable));
     // Here the breaker of the service looks on.
     let breaker = breaker::Config { metrics_only: true, ..breaker::Config::default() };
-    let client = caller(&[only.address], ClientConfig { breaker, ..ClientConfig::default() });
+    let client = caller(&[only.address], &ClientConfig { breaker, ..ClientConfig::default() });
 
     for _ in 0..50 {
         assert_eq!(call(&client).await, Code::Unavailable);
@@ -161,7 +161,7 @@ async fn when_most_endpoints_fail_all_of_them_are_called() {
     }
     let breaker = breaker::Config { metrics_only: true, ..breaker::Config::default() };
     let client =
-        caller(&[one.address, two.address, three.address], ClientConfig { breaker, ..ClientConfig::default() });
+        caller(&[one.address, two.address, three.address], &ClientConfig { breaker, ..ClientConfig::default() });
     wait_for(&client, 3).await;
 
     for _ in 0..300 {
@@ -175,7 +175,7 @@ async fn when_most_endpoints_fail_all_of_them_are_called() {
 async fn a_service_that_fails_altogether_is_left_alone_and_says_for_how_long() {
     let server = Fake::start().await;
     server.does(Act::Fail(Code::Unavailable));
-    let client = caller(&[server.address], ClientConfig::default());
+    let client = caller(&[server.address], &ClientConfig::default());
     for _ in 0..5 {
         call(&client).await;
     }
@@ -195,7 +195,7 @@ async fn an_endpoint_that_is_well_again_is_found_out_without_a_users_call() {
     ill.does(Act::Fail(Code::Internal));
     let breaker = breaker::Config { consecutive_failures: 1, open_ms: 50, ramp_ms: 0, ..breaker::Config::default() };
     let pool = PoolConfig { breaker, ..PoolConfig::default() };
-    let client = caller(&[good.address, ill.address], ClientConfig { pool, ..ClientConfig::default() });
+    let client = caller(&[good.address, ill.address], &ClientConfig { pool, ..ClientConfig::default() });
     wait_for(&client, 2).await;
     for _ in 0..20 {
         call(&client).await;
@@ -218,7 +218,7 @@ async fn an_endpoint_that_is_well_again_is_found_out_without_a_users_call() {
 #[tokio::test]
 async fn what_was_not_sent_goes_elsewhere_even_if_it_may_not_be_repeated() {
     let (mut one, two) = (Fake::start().await, Fake::start().await);
-    let client = caller(&[one.address, two.address], ClientConfig::default());
+    let client = caller(&[one.address, two.address], &ClientConfig::default());
     wait_for(&client, 2).await;
 
     for round in 0..100 {
@@ -233,13 +233,13 @@ async fn what_was_not_sent_goes_elsewhere_even_if_it_may_not_be_repeated() {
 async fn a_read_is_made_again_elsewhere_and_an_order_is_not() {
     let (good, bad) = (Fake::start().await, Fake::start().await);
     bad.does(Act::Fail(Code::Unavailable));
-    let client = caller(&[good.address, bad.address], repeatable(RetryConfig::default()));
+    let client = caller(&[good.address, bad.address], &repeatable(RetryConfig::default()));
     wait_for(&client, 2).await;
     for _ in 0..20 {
         assert_eq!(call(&client).await, Code::Ok);
     }
 
-    let client = caller(&[bad.address], ClientConfig::default());
+    let client = caller(&[bad.address], &ClientConfig::default());
     let before = bad.calls();
     assert_eq!(call(&client).await, Code::Unavailable);
     assert_eq!(bad.calls(), before + 1);
@@ -249,7 +249,7 @@ async fn a_read_is_made_again_elsewhere_and_an_order_is_not() {
 async fn a_call_with_an_idempotency_key_may_be_made_again() {
     let server = Fake::start().await;
     server.does(Act::FailOnce(Code::Unavailable));
-    let client = caller(&[server.address], ClientConfig::default());
+    let client = caller(&[server.address], &ClientConfig::default());
 
     assert_eq!(call_with(&client, &[("idempotency-key", "42")]).await, Code::Ok);
     assert_eq!(server.calls(), 2);
@@ -261,7 +261,7 @@ async fn repeats_come_out_of_a_budget() {
     server.does(Act::Fail(Code::Unavailable));
     let breaker = breaker::Config { metrics_only: true, ..breaker::Config::default() };
     let retry = RetryConfig { budget_percent: 20, budget_min_per_second: 0, pause_ms: 0, ..RetryConfig::default() };
-    let client = caller(&[server.address], ClientConfig { breaker, ..repeatable(retry) });
+    let client = caller(&[server.address], &ClientConfig { breaker, ..repeatable(retry) });
 
     for _ in 0..100 {
         call(&client).await;
@@ -277,7 +277,7 @@ async fn a_slow_read_is_asked_for_elsewhere_too_and_the_first_answer_counts() {
     hung.does(Act::Hold);
     let mut config = repeatable(RetryConfig::default());
     config.methods.values_mut().for_each(|method| method.hedge_after_ms = 20);
-    let client = caller(&[quick.address, hung.address], config);
+    let client = caller(&[quick.address, hung.address], &config);
     wait_for(&client, 2).await;
 
     for _ in 0..10 {
@@ -292,7 +292,7 @@ async fn a_slow_read_is_asked_for_elsewhere_too_and_the_first_answer_counts() {
 async fn a_deadline_that_was_no_fair_chance_opens_nothing() {
     let server = Fake::start().await;
     server.does(Act::Fail(Code::DeadlineExceeded));
-    let client = caller(&[server.address], ClientConfig::default());
+    let client = caller(&[server.address], &ClientConfig::default());
 
     for _ in 0..50 {
         call(&client).await;
@@ -308,7 +308,7 @@ async fn an_endpoint_that_discovery_doubts_is_used_when_there_is_nothing_better(
     let (feed, endpoints) = Endpoints::feed();
     let unknown = Endpoint { standing: Standing::Unknown, ..Endpoint::at(doubted.address) };
     feed.confirm(vec![Endpoint::at(sure.address), unknown.clone()]);
-    let client = fake::following(endpoints, ClientConfig::default());
+    let client = fake::following(endpoints, &ClientConfig::default());
     wait_for(&client, 2).await;
     for _ in 0..20 {
         call(&client).await;
@@ -325,7 +325,7 @@ async fn an_endpoint_that_discovery_doubts_is_used_when_there_is_nothing_better(
 #[tokio::test]
 async fn a_breaker_that_is_forced_open_refuses_until_it_is_given_back() {
     let server = Fake::start().await;
-    let client = caller(&[server.address], ClientConfig::default());
+    let client = caller(&[server.address], &ClientConfig::default());
     assert_eq!(call(&client).await, Code::Ok);
 
     assert!(client.force(None, Some(breaker::Forced::Open)));
@@ -340,7 +340,7 @@ async fn a_breaker_that_is_forced_open_refuses_until_it_is_given_back() {
 async fn calls_beyond_the_bound_are_turned_away_at_once() {
     let server = Fake::start().await;
     server.does(Act::Hold);
-    let client = caller(&[server.address], ClientConfig { in_flight_max: 10, ..ClientConfig::default() });
+    let client = caller(&[server.address], &ClientConfig { in_flight_max: 10, ..ClientConfig::default() });
     let mut held = JoinSet::new();
     for _ in 0..9 {
         let client = client.clone();
