@@ -100,7 +100,7 @@ async fn a_service_of_another_process_can_go_and_come_back() {
     let _serving = serve(address);
     let is_back = async {
         while !upstream.is_up() {
-            upstream.clone().changed().await
+            upstream.clone().changed().await;
         }
     };
     tokio::time::timeout(Duration::from_secs(5), is_back).await.unwrap();
