@@ -1,7 +1,7 @@
 //! What a permitted and a refused call cost, beside a floor and other breakers in the same run; writes `target/bench/breaker.json`.
 //!
 //! `cargo bench -p breaker -- --quick` does with three runs. Processor time of the thread; two threads share
-//! one breaker, and a round of theirs counts if both had a processor for nine tenths of it, as long as its slower thread took.
+//! one breaker, and a round of theirs counts if both had a processor at the same time for nine tenths of it, as long as the slower one took.
 
 mod report;
 mod subjects;
@@ -66,14 +66,7 @@ fn measure(subject: &dyn Subject, threads: usize) -> Result<f64, Fault> {
             .map(|it| it.join().map_err(|_| "a thread panicked".to_owned()).flatten())
             .collect::<Result<_, _>>()
     })?;
-    let slowest = |round: usize| {
-        let of_threads = by_thread.iter().filter_map(|it| it.get(round));
-        of_threads.fold(Round { ns: 0.0, is_undisturbed: true }, |slowest, it| Round {
-            ns: slowest.ns.max(it.ns),
-            is_undisturbed: slowest.is_undisturbed && it.is_undisturbed,
-        })
-    };
-    let all: Vec<Round> = (0..ROUNDS).map(slowest).collect();
+    let all: Vec<Round> = (0..ROUNDS).map(|round| together(by_thread.iter().filter_map(|it| it.get(round)))).collect();
     let mut kept: Vec<f64> = all.iter().filter(|it| it.is_undisturbed).map(|it| it.ns).collect();
     if kept.is_empty() {
         eprintln!("{}: no round in which it used its processors all the time", subject.name());
@@ -82,22 +75,35 @@ fn measure(subject: &dyn Subject, threads: usize) -> Result<f64, Fault> {
     Ok(spread(&kept).0)
 }
 
-/// One round of one thread.
+/// One round of one thread, or of all.
+#[derive(Clone, Copy)]
 struct Round {
     /// Processor time per call.
     ns: f64,
-    /// Whether the thread had a processor nearly all the time; else two threads did not meet.
+    begin: Instant,
+    wall_ns: f64,
+    /// Whether the thread had a processor nearly all the time, and the threads had theirs at the same time.
     is_undisturbed: bool,
+}
+
+/// The round of all threads from the round of each.
+fn together<'a>(threads: impl Iterator<Item = &'a Round>) -> Round {
+    let joined = threads.copied().reduce(|a, b| {
+        let apart = a.begin.max(b.begin).duration_since(a.begin.min(b.begin)).as_nanos() as f64;
+        let is_undisturbed = a.is_undisturbed && b.is_undisturbed && apart < 0.1 * a.wall_ns.min(b.wall_ns);
+        Round { ns: a.ns.max(b.ns), is_undisturbed, ..a }
+    });
+    joined.unwrap_or(Round { ns: 0.0, begin: Instant::now(), wall_ns: 0.0, is_undisturbed: false })
 }
 
 fn rounds(subject: &dyn Subject, calls: u64, barrier: &Barrier) -> Result<Vec<Round>, Fault> {
     let mut rounds = Vec::with_capacity(ROUNDS);
     for _ in 0..ROUNDS {
         barrier.wait();
-        let (started, used) = (Instant::now(), processor_ns());
+        let (begin, used) = (Instant::now(), processor_ns());
         subject.calls(calls)?;
-        let (used, wall) = (processor_ns() - used, started.elapsed().as_nanos() as f64);
-        rounds.push(Round { ns: used / calls as f64, is_undisturbed: used > 0.9 * wall });
+        let (used, wall_ns) = (processor_ns() - used, begin.elapsed().as_nanos() as f64);
+        rounds.push(Round { ns: used / calls as f64, begin, wall_ns, is_undisturbed: used > 0.9 * wall_ns });
     }
     Ok(rounds)
 }

@@ -68,7 +68,7 @@ impl Subject for Ours {
         for _ in 0..calls {
             match black_box(&self.0).try_acquire() {
                 Ok(permit) => permit.record(black_box(Outcome::Success)),
-                Err(rejected) => _ = black_box(rejected),
+                Err(rejected) => _ = black_box(&rejected),
             }
         }
         Ok(())
@@ -90,7 +90,7 @@ impl Subject for OursOwned {
         for _ in 0..calls {
             match black_box(&self.0).try_acquire_owned() {
                 Ok(permit) => permit.record(black_box(Outcome::Success)),
-                Err(rejected) => _ = black_box(rejected),
+                Err(rejected) => _ = black_box(&rejected),
             }
         }
         Ok(())

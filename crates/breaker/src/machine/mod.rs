@@ -127,11 +127,19 @@ impl Machine {
         }
     }
 
-    /// Admits a call, or refuses it.
+    /// Admits a call, or refuses it. What is closed, or open for a while yet, is decided on the spot.
     #[inline(always)]
     pub(crate) fn acquire(&self, now_ms: u64) -> Result<Ticket, Rejected> {
         let word = self.word();
-        let answer = if word.is_closed() { Answer::admitted(word) } else { self.decide(word, now_ms) };
+        let rest_ms = word.rest_ms(now_ms, self.rules.open_max_ms);
+        let answer = if word.is_closed() {
+            Answer::admitted(word)
+        } else if word.kind() == Kind::Open && rest_ms > 0 && !self.rules.metrics_only {
+            self.count_refusal();
+            Answer::refused(word, rest_ms)
+        } else {
+            self.decide(word, now_ms)
+        };
         answer.told(now_ms)
     }
 
@@ -256,11 +264,16 @@ impl Machine {
         Word(self.hot.word.load(Ordering::Acquire))
     }
 
-    /// Refuses, or in metrics-only mode notes that it would and admits without counting.
-    fn refuse(&self, word: Word, rest_ms: u64) -> Answer {
+    #[inline(always)]
+    fn count_refusal(&self) {
         if let Some(refusals) = self.refusals.get(sync::shard() & (self.refusals.len() - 1)) {
             refusals.0.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Refuses, or in metrics-only mode notes that it would and admits without counting.
+    fn refuse(&self, word: Word, rest_ms: u64) -> Answer {
+        self.count_refusal();
         if self.rules.metrics_only && word.kind() != Kind::ForcedOpen {
             return Answer::admitted(Word::NEVER);
         }
