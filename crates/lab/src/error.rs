@@ -54,7 +54,7 @@ pub enum Error {
         logs: PathBuf,
         /// What was said last.
         #[source]
-        source: Option<Box<tonic::Status>>,
+        source: Box<tonic::Status>,
     },
     /// A call that has no reason to fail was refused.
     #[error("failed to {doing}: {}", source.message())]

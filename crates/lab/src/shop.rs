@@ -132,7 +132,7 @@ async fn until_there<T>(
             return Err(Error::call(doing)(status));
         }
         if Instant::now() >= deadline {
-            let source = Some(Box::new(status));
+            let source = Box::new(status);
             return Err(Error::TooLate { doing, within: READY_WITHIN, logs: platform.logs(), source });
         }
         sleep(PAUSE).await;
