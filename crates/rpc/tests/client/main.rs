@@ -6,7 +6,6 @@ mod fake;
 
 use discovery::{Endpoint, Endpoints, Standing};
 use fake::{Act, Fake, call, call_with, caller, eventually, repeatable};
-use futures_util::future::join_all;
 use rpc::client::{ClientConfig, PoolConfig, Reached, RetryConfig};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -40,7 +39,7 @@ async fn an_endpoint_that_fails_fast_draws_no_calls() {
         failed += usize::from(call(&client).await != Code::Ok);
     }
 
-    assert!((1..=6).contains(&failed), "{failed} of 500 failed");
+    assert!(failed <= 6, "{failed} of 500 failed");
 }
 
 /// With tonic every call hangs, past its deadline, when there is no endpoint.
@@ -123,10 +122,9 @@ async fn a_bad_endpoint_is_left_out_and_the_service_is_not() {
     bad.does(Act::Fail(Code::Internal));
     let breaker = breaker::Config { consecutive_failures: 1, ..breaker::Config::default() };
     let pool = PoolConfig { breaker, ..PoolConfig::default() };
-    let client = caller(&[good.address, bad.address], &ClientConfig { pool, ..ClientConfig::default() });
-    wait_for(&client, 2).await;
+    let client = first_alone(&bad, &good, &ClientConfig { pool, ..ClientConfig::default() }).await;
     for _ in 0..200 {
-        call(&client).await;
+        assert_eq!(call(&client).await, Code::Ok);
     }
 
     let view = client.view();
@@ -196,11 +194,7 @@ async fn an_endpoint_that_is_well_again_is_found_out_without_a_users_call() {
     ill.does(Act::Fail(Code::Internal));
     let breaker = breaker::Config { consecutive_failures: 1, open_ms: 50, ramp_ms: 0, ..breaker::Config::default() };
     let pool = PoolConfig { breaker, ..PoolConfig::default() };
-    let client = caller(&[good.address, ill.address], &ClientConfig { pool, ..ClientConfig::default() });
-    wait_for(&client, 2).await;
-    for _ in 0..20 {
-        call(&client).await;
-    }
+    let client = first_alone(&ill, &good, &ClientConfig { pool, ..ClientConfig::default() }).await;
     assert!(client.view().endpoints.iter().any(|endpoint| endpoint.breaker.state == breaker::State::Open));
     let (before, checks) = (ill.calls(), ill.checks());
     ill.does(Act::Answer);
@@ -277,15 +271,19 @@ async fn a_slow_read_is_asked_for_elsewhere_too_and_the_first_answer_counts() {
     let (quick, hung) = (Fake::start().await, Fake::start().await);
     hung.does(Act::Hold);
     let mut config = repeatable(RetryConfig::default());
-    config.methods.values_mut().for_each(|method| method.hedge_after_ms = 20);
-    let client = caller(&[quick.address, hung.address], &config);
-    wait_for(&client, 2).await;
+    config.methods.values_mut().for_each(|method| method.hedge_after_ms = 500);
+    let (feed, endpoints) = Endpoints::feed();
+    feed.confirm(vec![Endpoint::at(hung.address)]);
+    let client = fake::following(endpoints, &config);
+    let mut asked = JoinSet::new();
+    let first = client.clone();
+    asked.spawn(async move { call(&first).await });
+    eventually(|| hung.calls() == 1).await;
 
-    // At once, so that both have some of them.
-    let codes = join_all((0..10).map(|_| call_with(&client, &[("grpc-timeout", "4S")]))).await;
+    feed.confirm(vec![Endpoint::at(hung.address), Endpoint::at(quick.address)]);
 
-    assert!(codes.iter().all(|code| *code == Code::Ok), "{codes:?}");
-    assert!(hung.calls() >= 1);
+    assert_eq!(asked.join_next().await.unwrap().unwrap(), Code::Ok);
+    assert_eq!((hung.calls(), quick.calls()), (1, 1));
 }
 
 /// gRPC's own outlier detection takes a deadline that nobody could have met for the endpoint's fault.
@@ -359,4 +357,15 @@ async fn calls_beyond_the_bound_are_turned_away_at_once() {
 async fn wait_for(client: &rpc::Upstream, connected: usize) {
     let is_up = |endpoint: &rpc::client::EndpointView| endpoint.reached == Reached::Up;
     eventually(|| client.view().endpoints.iter().filter(|endpoint| is_up(endpoint)).count() == connected).await;
+}
+
+/// A client that has called one endpoint once before it hears of the other.
+async fn first_alone(first: &Fake, other: &Fake, config: &ClientConfig) -> rpc::Upstream {
+    let (feed, endpoints) = Endpoints::feed();
+    feed.confirm(vec![Endpoint::at(first.address)]);
+    let client = fake::following(endpoints, config);
+    assert_ne!(call(&client).await, Code::Ok);
+    feed.confirm(vec![Endpoint::at(first.address), Endpoint::at(other.address)]);
+    wait_for(&client, 2).await;
+    client
 }
