@@ -167,17 +167,23 @@ impl Choices<'_> {
         }
     }
 
-    /// The bytes of a message, which may be in several parts, and may be broken.
+    /// The bytes of a message, which may be in several parts.
     pub(crate) fn wire(&mut self, of: &MessageDescriptor) -> Vec<u8> {
         let mut wire = self.message(of, 0).encode_to_vec();
         for _ in 0..self.below(3) {
             wire.extend(self.message(of, 1).encode_to_vec());
         }
-        if self.below(4) == 3 && !wire.is_empty() {
+        wire
+    }
+
+    /// Puts another byte into some, sometimes; whether it did.
+    pub(crate) fn damage(&mut self, wire: &mut [u8]) -> bool {
+        let is_damaged = self.below(4) == 3 && !wire.is_empty();
+        if is_damaged {
             let at = usize::try_from(self.number() % u64::try_from(wire.len()).unwrap()).unwrap();
             wire[at] = self.byte();
         }
-        wire
+        is_damaged
     }
 
     /// Puts something else into a JSON document, here or somewhere below.

@@ -56,12 +56,15 @@ fn check_read(text: &str) -> bool {
 #[test]
 fn a_message_is_written_alike() {
     for_all(|choices| {
-        let wire = choices.wire(&KINDS);
+        let mut wire = choices.wire(&KINDS);
+        let is_damaged = choices.damage(&mut wire);
         let defaults = [Defaults::Written, Defaults::LeftOut][choices.below(2)];
         match (PLAN.write(&wire, defaults), REFERENCE.write(&wire, defaults)) {
             (Some(planned), Ok(written)) => assert_eq!(json(&planned), json(&written)),
             // A value that another one replaced is not looked at by the plan, so it may be broken.
             (Some(_) | None, Err(_)) => {}
+            // `prost-reflect` takes maps of any wire type.
+            (None, Ok(_)) if is_damaged => {}
             (None, Ok(written)) => panic!("the plan does not write {}", String::from_utf8_lossy(&written)),
         }
     });
