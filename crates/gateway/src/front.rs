@@ -52,10 +52,12 @@ impl Front {
         }
         let mut measure = self.metrics.begin("rest");
         let reads_on = unread::is_worth_reading(request.version(), request.headers());
-        let (parts, mut body) = request.into_parts();
-        let request = Request::from_parts(parts, &mut body);
+        let (parts, body) = request.into_parts();
+        let (body, mut returned) = unread::lend(body);
+        let request = Request::from_parts(parts, body);
         let mut response = self.transcoder.call(request, |service| self.services.get(service)).await;
-        if reads_on {
+        // A stream that is answered while it is sent is still being read.
+        if let (true, Ok(body)) = (reads_on, returned.try_recv()) {
             unread::throw_away(body).await;
         }
         if let Some(called) = response.extensions_mut().remove::<Called>() {

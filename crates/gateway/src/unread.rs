@@ -3,16 +3,59 @@
 //! An HTTP/1.1 connection that is closed while the client writes is reset, and with it goes the answer that says why: many clients never
 //! see an early 413. So the rest of the body is read and thrown away, up to a bound.
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use http::{HeaderMap, Version, header};
+use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::sync::oneshot;
+use tonic::Status;
 use tonic::body::Body;
 
 /// Bytes thrown away at most: four times the largest body that is taken. Who sends more sees a reset.
 const BYTES_MAX: usize = 16 << 20;
 /// Time for them to arrive.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A body that comes back when nobody reads it any more.
+pub(crate) struct Lent {
+    body: Option<Body>,
+    back: Option<oneshot::Sender<Body>>,
+}
+
+/// Lends a body, and says where it comes back.
+pub(crate) fn lend(body: Body) -> (Lent, oneshot::Receiver<Body>) {
+    let (back, returned) = oneshot::channel();
+    (Lent { body: Some(body), back: Some(back) }, returned)
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let (Some(body), Some(back)) = (self.body.take(), self.back.take()) {
+            // Nobody waits for the body of a call that has ended.
+            let _unwanted = back.send(body).is_err();
+        }
+    }
+}
+
+impl http_body::Body for Lent {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        self.body.as_mut().map_or(Poll::Ready(None), |body| Pin::new(body).poll_frame(context))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or_else(SizeHint::default, Body::size_hint)
+    }
+}
 
 /// Whether the rest of a body is worth waiting for: HTTP/2 can end a request alone, and who waits for `100 Continue` sends nothing.
 pub(crate) fn is_worth_reading(version: Version, headers: &HeaderMap) -> bool {

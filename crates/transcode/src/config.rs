@@ -1,6 +1,7 @@
 //! The limits of transcoding.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What a request and an answer may be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +15,11 @@ pub struct Config {
     pub message_bytes_max: usize,
     /// The longest timeout a client can ask for, in milliseconds; more is cut to it. 600,000: what services grant.
     pub timeout_max_ms: u64,
+    /// Time between two pieces of a client stream at most, in milliseconds. 300,000: as long as idle connections are kept by most.
+    pub stream_idle_max_ms: u64,
+    /// Services, by their full names, whose requests may have fields and parameters that they do not know. None: a client that
+    /// misspells a field must hear of it.
+    pub lenient_services: BTreeSet<String>,
 }
 
 impl Default for Config {
@@ -23,6 +29,8 @@ impl Default for Config {
             body_timeout_ms: 30_000,
             message_bytes_max: 64 << 20,
             timeout_max_ms: 600_000,
+            stream_idle_max_ms: 300_000,
+            lenient_services: BTreeSet::new(),
         }
     }
 }

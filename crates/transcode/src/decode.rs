@@ -5,21 +5,30 @@
 
 use crate::text::{self, Complaint, wanted};
 use crate::violation::Violations;
-use prost_reflect::{DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, MapKey, MessageDescriptor, Value};
+use prost_reflect::{
+    DeserializeOptions, DynamicMessage, EnumDescriptor, ExtensionDescriptor, FieldDescriptor, Kind, MapKey,
+    MessageDescriptor, Value,
+};
 use serde_json::Value as Json;
 use std::collections::HashMap;
 
 /// Messages within messages at most: what prost reads before it gives up.
-const DEPTH_MAX: usize = 99;
+pub(crate) const DEPTH_MAX: usize = 99;
 
-/// Reads the value of a whole field, repeated ones and maps included. `None` when it is null, or complaints were added.
-pub(crate) fn field(field: &FieldDescriptor, json: &Json, path: &str, violations: &mut Violations) -> Option<Value> {
-    Reader { violations, depth: 0 }.field(field, json, path)
+/// What becomes of fields, and of names of enums, that the descriptors do not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unknown {
+    /// They are complained of.
+    Refused,
+    /// They are left out, as if they had not been sent.
+    Ignored,
 }
 
-/// Reads a message. `None` when complaints were added.
-pub(crate) fn message(of: &MessageDescriptor, json: &Json, violations: &mut Violations) -> Option<DynamicMessage> {
-    Reader { violations, depth: 0 }.message(of, json, "")
+/// Reads JSON and complains.
+pub(crate) struct Reader<'v> {
+    violations: &'v mut Violations,
+    unknown: Unknown,
+    depth: usize,
 }
 
 /// The field that a key of a JSON object names: by its JSON name or its name in the `.proto` file.
@@ -27,32 +36,56 @@ pub(crate) fn field_of_key(of: &MessageDescriptor, key: &str) -> Option<FieldDes
     of.get_field_by_json_name(key).or_else(|| of.get_field_by_name(key))
 }
 
-struct Reader<'v> {
-    violations: &'v mut Violations,
-    depth: usize,
+/// Whether `prost-reflect` knows a form of a message that is not an object with its fields. Wrappers are not meant.
+pub(crate) fn is_well_known(name: &str) -> bool {
+    let forms = ["Any", "Duration", "FieldMask", "ListValue", "Struct", "Timestamp", "Value"];
+    name.strip_prefix("google.protobuf.").is_some_and(|name| forms.contains(&name))
 }
 
-impl Reader<'_> {
+impl<'v> Reader<'v> {
+    pub(crate) fn new(violations: &'v mut Violations, unknown: Unknown) -> Self {
+        Reader { violations, unknown, depth: 0 }
+    }
+
     fn complain<T>(&mut self, path: &str, complaint: impl Into<Complaint>) -> Option<T> {
         self.violations.push(if path.is_empty() { "body" } else { path }, complaint);
         None
     }
 
-    fn field(&mut self, field: &FieldDescriptor, json: &Json, path: &str) -> Option<Value> {
-        let kind = field.kind();
+    /// Reads the value of a whole field, repeated ones and maps included. `None` when it is null, or complaints were added.
+    pub(crate) fn field(&mut self, field: &FieldDescriptor, json: &Json, path: &str) -> Option<Value> {
+        match (field.kind(), json) {
+            (kind, json) if field.is_list() => self.list(&kind, json, path),
+            (_, Json::Null) if field.is_map() => None,
+            (kind, Json::Object(entries)) if field.is_map() => self.map(&kind, entries, path),
+            _ if field.is_map() => self.complain(path, "must be an object"),
+            (kind, json) => self.singular(&kind, json, path),
+        }
+    }
+
+    fn singular(&mut self, kind: &Kind, json: &Json, path: &str) -> Option<Value> {
+        if json.is_null() && !takes_null(kind) { None } else { self.value(kind, json, path) }
+    }
+
+    fn list(&mut self, kind: &Kind, json: &Json, path: &str) -> Option<Value> {
         match json {
-            Json::Null if !takes_null(&kind) || field.is_list() || field.is_map() => None,
-            Json::Array(elements) if field.is_list() => {
+            Json::Null => None,
+            Json::Array(elements) => {
                 let mut values = Vec::with_capacity(elements.len());
                 for (index, element) in elements.iter().enumerate() {
-                    values.extend(self.value(&kind, element, &format!("{path}[{index}]")));
+                    values.extend(self.value(kind, element, &format!("{path}[{index}]")));
                 }
                 Some(Value::List(values))
             }
-            _ if field.is_list() => self.complain(path, "must be an array"),
-            Json::Object(entries) if field.is_map() => self.map(&kind, entries, path),
-            _ if field.is_map() => self.complain(path, "must be an object"),
-            _ => self.value(&kind, json, path),
+            _ => self.complain(path, "must be an array"),
+        }
+    }
+
+    /// An extension, whose key is its full name in brackets; only messages of proto2 and editions have some.
+    fn extension(&mut self, extension: &ExtensionDescriptor, json: &Json, path: &str) -> Option<Value> {
+        match (extension.kind(), json) {
+            (kind, json) if extension.is_list() => self.list(&kind, json, path),
+            (kind, json) => self.singular(&kind, json, path),
         }
     }
 
@@ -75,9 +108,12 @@ impl Reader<'_> {
         if let Kind::Message(of) = kind {
             return self.message(of, json, path).map(Value::Message);
         }
+        if let (Kind::Enum(of), Json::String(name), Unknown::Ignored) = (kind, json, self.unknown) {
+            of.get_value_by_name(name)?;
+        }
         let value = match (kind, json) {
             (Kind::String, Json::String(text)) => Some(Value::String(text.clone())),
-            (Kind::Bytes, Json::String(text)) => text::base64(text),
+            (Kind::Bytes, Json::String(text)) => text::base64(text).map(|bytes| Value::Bytes(bytes.into())),
             (Kind::Bool, Json::Bool(value)) => Some(Value::Bool(*value)),
             (Kind::Double, _) => number(json).map(Value::F64),
             (Kind::Float, _) => number(json).and_then(text::float).map(Value::F32),
@@ -87,15 +123,22 @@ impl Reader<'_> {
         value.or_else(|| self.complain(path, wanted(kind)))
     }
 
-    fn message(&mut self, of: &MessageDescriptor, json: &Json, path: &str) -> Option<DynamicMessage> {
+    /// Reads a message. `None` when complaints were added.
+    pub(crate) fn message(&mut self, of: &MessageDescriptor, json: &Json, path: &str) -> Option<DynamicMessage> {
         if let Some(inner) = text::wrapped(of) {
             let value = self.value(&inner, json, path)?;
             let mut message = DynamicMessage::new(of.clone());
             message.set_field_by_name("value", value);
             return Some(message);
         }
-        if of.full_name().starts_with("google.protobuf.") {
-            let message = DynamicMessage::deserialize(of.clone(), json).ok();
+        // An empty `Any` holds nothing, and needs no type.
+        let is_empty = json.as_object().is_some_and(serde_json::Map::is_empty);
+        if of.full_name() == "google.protobuf.Any" && is_empty {
+            return Some(DynamicMessage::new(of.clone()));
+        }
+        if is_well_known(of.full_name()) {
+            let options = DeserializeOptions::new().deny_unknown_fields(self.unknown == Unknown::Refused);
+            let message = DynamicMessage::deserialize_with_options(of.clone(), json, &options).ok();
             return message.or_else(|| self.complain(path, wanted(&Kind::Message(of.clone()))));
         }
         let Json::Object(entries) = json else { return self.complain(path, "must be an object") };
@@ -119,7 +162,13 @@ impl Reader<'_> {
         for (key, json) in entries {
             let path = below(path, key);
             let Some(field) = field_of_key(of, key) else {
-                self.violations.push(path, "is not a field here");
+                if let Some(extension) = of.get_extension_by_json_name(key) {
+                    if let Some(value) = self.extension(&extension, json, &path) {
+                        message.set_extension(&extension, value);
+                    }
+                } else if self.unknown == Unknown::Refused {
+                    self.violations.push(path, "is not a field here");
+                }
                 continue;
             };
             if seen.contains(&field.number()) {
@@ -178,14 +227,13 @@ fn enum_number(of: &EnumDescriptor, json: &Json) -> Option<i32> {
     }
 }
 
-/// A whole number: `5`, `5.0`, `5e0` or `"5"`.
-#[expect(clippy::cast_possible_truncation, reason = "checked to be whole; the kind's range is checked by the caller")]
+/// A whole number: `5`, `5.0`, `5e0`, or one of these in a string.
 fn integer(json: &Json) -> Option<i128> {
     match json {
-        Json::String(text) => text::integer(text),
+        Json::String(text) => text::whole_number(text),
         Json::Number(number) => {
             let exact = number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from));
-            exact.or_else(|| number.as_f64().filter(|number| number.fract() == 0.0).map(|number| number as i128))
+            exact.or_else(|| number.as_f64().and_then(text::whole_double))
         }
         _ => None,
     }

@@ -36,12 +36,18 @@ pub enum Error {
         /// The field.
         field: String,
     },
-    /// Two rules of the same HTTP method match the same paths.
-    #[error("failed to add {method} {template}: another rule has the same paths")]
-    Ambiguous {
-        /// The HTTP method.
+    /// A client stream whose messages would come from nowhere.
+    #[error(
+        "failed to read the HTTP rule of {method}: a client stream has its messages in its body, and there is none"
+    )]
+    Body {
+        /// The method.
         method: String,
-        /// The template of the second rule.
-        template: String,
+    },
+    /// Rules of the same HTTP method match the same paths.
+    #[error("failed to tell routes apart: {}", conflicts.join("; "))]
+    Conflicts {
+        /// All of them: two routes each.
+        conflicts: Vec<String>,
     },
 }

@@ -22,6 +22,9 @@ const RETURNED: [&str; 3] = ["etag", "preference-applied", "retry-after"];
 /// Headers with a timeout in seconds; `grpc-timeout` has its own form.
 const TIMEOUTS: [&str; 2] = ["request-timeout", "x-request-timeout"];
 
+/// Names of newline-delimited JSON.
+const LINES: [&str; 3] = ["application/x-ndjson", "application/ndjson", "application/jsonl"];
+
 /// The metadata of a call.
 ///
 /// # Errors
@@ -84,6 +87,21 @@ pub(crate) fn check_json(headers: &HeaderMap) -> Result<(), Refused> {
     Err(Refused::unsupported_media(&format!("the body must be application/json; its content type says {essence}")))
 }
 
+/// Refuses a stream of documents that is not JSON as it stands.
+///
+/// # Errors
+/// 415 for another content type or encoding.
+pub(crate) fn check_json_stream(headers: &HeaderMap) -> Result<(), Refused> {
+    let is_lines = |value: &HeaderValue| {
+        let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        LINES.iter().any(|lines| lines.eq_ignore_ascii_case(essence))
+    };
+    match headers.get(http::header::CONTENT_TYPE) {
+        Some(value) if is_lines(value) => check_plain(headers),
+        _ => check_json(headers),
+    }
+}
+
 /// Refuses a body that is compressed.
 ///
 /// # Errors
@@ -103,6 +121,8 @@ pub(crate) enum StreamForm {
     Events,
     /// `application/x-ndjson`.
     Lines,
+    /// `application/json`: one array.
+    Array,
 }
 
 /// Which form the client prefers; lines, when it likes both the same (RFC 9110 12.5.1).
@@ -117,13 +137,18 @@ pub(crate) fn stream_form(headers: &HeaderMap) -> Result<StreamForm, Refused> {
     if ranges.is_empty() {
         return Ok(StreamForm::Lines);
     }
-    let events = quality(&ranges, &["text/event-stream", "text/*", "*/*"]);
-    let lines =
-        quality(&ranges, &["application/x-ndjson", "application/ndjson", "application/json", "application/*", "*/*"]);
-    if events > lines && events.0 > 0.0 {
-        return Ok(StreamForm::Events);
+    let [x_lines, lines, other_lines] = LINES;
+    let mut best = (StreamForm::Lines, quality(&ranges, &[x_lines, lines, other_lines, "application/*", "*/*"]));
+    for (form, names) in [
+        (StreamForm::Array, ["application/json", "application/*", "*/*"]),
+        (StreamForm::Events, ["text/event-stream", "text/*", "*/*"]),
+    ] {
+        let quality = quality(&ranges, &names);
+        if quality > best.1 {
+            best = (form, quality);
+        }
     }
-    if lines.0 > 0.0 { Ok(StreamForm::Lines) } else { Err(Refused::not_acceptable()) }
+    if best.1.0 > 0.0 { Ok(best.0) } else { Err(Refused::not_acceptable()) }
 }
 
 /// One media range of an Accept header, with its quality.
@@ -207,10 +232,12 @@ mod tests {
         check_form("text/event-stream, */*;q=0.5", Ok(StreamForm::Events));
         check_form("text/event-stream, */*", Ok(StreamForm::Events));
         check_form("application/x-ndjson", Ok(StreamForm::Lines));
-        check_form("application/json", Ok(StreamForm::Lines));
+        check_form("application/json", Ok(StreamForm::Array));
+        check_form("application/json, application/x-ndjson", Ok(StreamForm::Lines));
+        check_form("application/*", Ok(StreamForm::Lines));
         check_form("*/*", Ok(StreamForm::Lines));
         check_form("", Ok(StreamForm::Lines));
-        check_form("text/event-stream;q=0, application/json", Ok(StreamForm::Lines));
+        check_form("text/event-stream;q=0, application/json", Ok(StreamForm::Array));
         check_form("application/xml", Err(406));
         check_form("text/event-stream;q=0", Err(406));
         assert!(matches!(stream_form(&HeaderMap::new()), Ok(StreamForm::Lines)));

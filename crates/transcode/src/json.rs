@@ -16,7 +16,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, String> {
     Ok(value)
 }
 
-struct Strict(Value);
+/// A value that was read strictly.
+pub(crate) struct Strict(pub(crate) Value);
 
 impl<'de> Deserialize<'de> for Strict {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

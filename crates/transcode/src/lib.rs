@@ -2,30 +2,41 @@
 //!
 //! The routes are the `google.api.http` rules of the descriptors. A [`Transcoder`] reads a request strictly (what it does not
 //! understand it refuses, with the path of the field), calls the service behind it as gRPC, and writes the answer as proto3 JSON:
-//! one document, newline-delimited JSON or server-sent events. Every error, its own or a service's, is a `google.rpc.Status`.
+//! one document, an array, newline-delimited JSON or server-sent events. Every error, its own or a service's, is a `google.rpc.Status`.
 
 mod answer;
+mod bind;
 mod codec;
 mod config;
 mod decode;
 mod error;
 mod headers;
 mod json;
+mod multipart;
 mod openapi;
 mod percent;
+mod plan;
 mod query;
+mod range;
+mod reference;
 mod refused;
 mod request;
 mod router;
 mod rule;
+mod splitter;
 mod status;
 mod stream;
 mod template;
 mod text;
 mod transcoder;
+mod upload;
 mod violation;
+mod wire;
 
 pub use config::Config;
+pub use decode::Unknown;
 pub use error::Error;
 pub use openapi::Document;
+pub use plan::Plan;
+pub use reference::{Defaults, Reference};
 pub use transcoder::{Called, Transcoder};

@@ -8,7 +8,6 @@ mod limits;
 mod parameters;
 mod schema;
 
-use crate::answer;
 use crate::rule::{Body, Route, as_message};
 use crate::transcoder::Transcoder;
 use comments::comment;
@@ -128,7 +127,14 @@ fn request_body(route: &Route, components: &mut Components) -> Option<Json> {
         },
     };
     let is_raw = schema == reference("google.api.HttpBody");
-    let content = if is_raw { json!({"*/*": {}}) } else { json!({"application/json": {"schema": schema}}) };
+    let content = match (is_raw, route.rpc.is_upload()) {
+        (true, _) => json!({"*/*": {}}),
+        (false, false) => json!({"application/json": {"schema": schema}}),
+        (false, true) => json!({
+            "application/json": {"schema": {"type": "array", "items": schema}},
+            "application/x-ndjson": {"schema": {"type": "string", "description": "One JSON document a line, each an element."}},
+        }),
+    };
     Some(json!({"required": is_required, "content": content}))
 }
 
@@ -156,7 +162,7 @@ fn success(route: &Route, components: &mut Components) -> Json {
         Body::None | Body::Whole => components.message(&route.rpc.output),
         Body::Field(field) => components.field(field),
     };
-    if answer::is_raw(route) {
+    if route.is_raw {
         return json!({"description": "The bytes, in their own media type.", "content": {"*/*": {}}});
     }
     if route.rpc.is_stream() {
@@ -165,7 +171,9 @@ fn success(route: &Route, components: &mut Components) -> Json {
             format!("One JSON document a line, each {message}; an error is the last line, {{\"error\": Status}}.");
         let events =
             format!("Events whose data is {message}; the last one, `event: status`, has a Status as its data.");
+        let array = "One array of the same; an error is its last element, {\"error\": Status}.";
         return json!({"description": "The messages, as they come.", "content": {
+            "application/json": {"schema": {"type": "array", "items": {}, "description": array}},
             "application/x-ndjson": {"schema": {"type": "string", "description": lines}},
             "text/event-stream": {"schema": {"type": "string", "description": events}},
         }});

@@ -1,42 +1,63 @@
 //! Binds the query of a request: `page_size=5` or `pageSize=5`, `inner.name=a`, `tags=a&tags=b`.
 
-use crate::decode::{field_of_key, rival};
+use crate::decode::{Unknown, field_of_key, rival};
 use crate::rule::{Body, FieldPath, Route, as_message, set};
 use crate::violation::Violations;
 use crate::{percent, text};
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage, Value};
 
 /// Parameters of one query at most: more than any list method has, and a bound on the quadratic search for duplicates.
-const PARAMETERS_MAX: usize = 1000;
+pub(crate) const PARAMETERS_MAX: usize = 1000;
 
-/// Puts every parameter of `query` into `message`, or complains of it.
-pub(crate) fn bind(route: &Route, query: &str, message: &mut DynamicMessage, violations: &mut Violations) {
-    let mut given: Vec<FieldPath> = Vec::new();
-    let parameters = query.split('&').filter(|parameter| !parameter.is_empty());
-    for (index, parameter) in parameters.enumerate() {
-        if index == PARAMETERS_MAX {
-            return violations.push("query", format!("has more than {PARAMETERS_MAX} parameters"));
+/// The parameters of a request.
+pub(crate) struct Query<'r> {
+    route: &'r Route,
+    given: Vec<FieldPath>,
+}
+
+impl<'r> Query<'r> {
+    pub(crate) fn new(route: &'r Route) -> Self {
+        Query { route, given: Vec::new() }
+    }
+
+    /// Puts every parameter of `query` into `message`, or complains of it.
+    pub(crate) fn bind(&mut self, query: &str, message: &mut DynamicMessage, violations: &mut Violations) {
+        let parameters = query.split('&').filter(|parameter| !parameter.is_empty());
+        for (index, parameter) in parameters.enumerate() {
+            if index == PARAMETERS_MAX {
+                return violations.push("query", format!("has more than {PARAMETERS_MAX} parameters"));
+            }
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            match (percent::decode_query(name), percent::decode_query(value)) {
+                (Some(name), Some(value)) => self.parameter(&name, &value, message, violations),
+                _ => violations.push(name, "has a broken percent escape, or one that is not UTF-8"),
+            }
         }
-        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        let (Some(name), Some(value)) = (percent::decode_query(name), percent::decode_query(value)) else {
-            violations.push(name, "has a broken percent escape, or one that is not UTF-8");
-            continue;
+    }
+
+    /// Puts one parameter into `message`, or complains of it.
+    pub(crate) fn parameter(
+        &mut self,
+        name: &str,
+        value: &str,
+        message: &mut DynamicMessage,
+        violations: &mut Violations,
+    ) {
+        let Some(path) = parameter_path(&self.route.rpc.input, name) else {
+            if self.route.rpc.unknown == Unknown::Refused {
+                violations.push(name, "is not a query parameter here");
+            }
+            return;
         };
-        let Some(path) = parameter_path(&route.rpc.input, &name) else {
-            violations.push(name, "is not a query parameter here");
-            continue;
-        };
-        if let Err(complaint) = bindable(route, &path) {
-            violations.push(name, complaint);
-            continue;
+        if let Err(complaint) = bindable(self.route, &path) {
+            return violations.push(name, complaint);
         }
         let is_repeated = path.last().is_some_and(FieldDescriptor::is_list);
-        if !is_repeated && given.contains(&path) {
-            violations.push(name, "is given twice");
-            continue;
+        if !is_repeated && self.given.contains(&path) {
+            return violations.push(name, "is given twice");
         }
-        match put(message, &path, &value) {
-            Ok(()) => given.push(path),
+        match put(message, &path, value) {
+            Ok(()) => self.given.push(path),
             Err(complaint) => violations.push(name, complaint),
         }
     }
@@ -48,7 +69,7 @@ fn parameter_path(of: &MessageDescriptor, name: &str) -> Option<FieldPath> {
     let mut message = Some(of.clone());
     for segment in name.split('.') {
         let field = field_of_key(&message?, segment)?;
-        message = as_message(&field).filter(|message| !has_text_form(message));
+        message = as_message(&field);
         path.push(field);
     }
     let last = path.last().filter(|last| !last.is_map())?;

@@ -1,5 +1,6 @@
 //! A request that gets no answer from a service: a status, and what HTTP adds to it.
 
+use bytes::Bytes;
 use http::StatusCode;
 use std::time::Duration;
 use tonic::{Code, Status};
@@ -46,8 +47,17 @@ impl Refused {
     }
 
     pub(crate) fn not_acceptable() -> Self {
-        let status = Status::invalid_argument("a stream is given as text/event-stream or application/x-ndjson");
+        let status = Status::invalid_argument(
+            "a stream is given as text/event-stream, application/x-ndjson or application/json",
+        );
         Refused { http: Some(StatusCode::NOT_ACCEPTABLE), ..status.into() }
+    }
+
+    /// The same of a message in a client stream, counted from 1.
+    pub(crate) fn in_message(self, count: u64) -> Self {
+        let text = format!("message {count} of the stream: {}", self.status.message());
+        let details = Bytes::copy_from_slice(self.status.details());
+        Refused { status: Status::with_details(self.status.code(), text, details), ..self }
     }
 
     /// The HTTP status of the answer.

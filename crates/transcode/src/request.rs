@@ -1,57 +1,122 @@
 //! Reads a request: path over body over query, all of it or nothing.
 
 use crate::headers::{self, StreamForm};
+use crate::multipart::{self, Form};
+use crate::query::Query;
+use crate::range::Asked;
 use crate::refused::Refused;
 use crate::rule::{Body, Route, as_message, set};
 use crate::violation::Violations;
-use crate::{Config, decode, json, query, text};
+use crate::{Config, bind, decode, json, text};
 use bytes::Bytes;
-use http::{HeaderMap, Request};
+use http::HeaderMap;
+use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use prost::Message;
 use prost_reflect::{DynamicMessage, FieldDescriptor, MessageDescriptor, ReflectMessage, Value};
 use std::error::Error as StdError;
+use std::sync::Arc;
 use std::time::Duration;
 use tonic::Status;
 
 /// The header of a client that resumes a stream (HTML, "Server-sent events").
 const LAST_EVENT_ID: &str = "last-event-id";
 
-/// A call as gRPC wants it.
-pub(crate) struct Call {
-    pub(crate) message: Bytes,
+/// A request but for its body.
+pub(crate) struct Head {
     pub(crate) metadata: HeaderMap,
     /// How the answers of a server stream are given.
     pub(crate) form: StreamForm,
     /// Whether the client goes on with a stream that it lost.
     pub(crate) is_resumed: bool,
+    /// The part of a raw answer that the client wants.
+    pub(crate) asked: Asked,
 }
 
-/// Reads a request of `route`, whose path had `values`.
-pub(crate) async fn read<B>(
-    route: &Route,
+/// What every message of a request is made of, besides its body.
+pub(crate) struct Binding {
+    route: Arc<Route>,
+    /// Those of the path's variables.
     values: Vec<String>,
-    request: Request<B>,
-    config: &Config,
-) -> Result<Call, Refused>
+    parts: Parts,
+}
+
+impl Head {
+    /// Reads the headers of a request of `route`.
+    pub(crate) fn read(route: &Route, parts: &Parts, config: &Config) -> Result<Self, Refused> {
+        Ok(Head {
+            metadata: headers::request(&parts.headers, config)?,
+            form: if route.rpc.is_stream() { headers::stream_form(&parts.headers)? } else { StreamForm::Lines },
+            is_resumed: is_resumed(route, &parts.headers),
+            asked: Asked::of(&parts.method, &parts.headers),
+        })
+    }
+}
+
+impl Binding {
+    pub(crate) fn new(route: Arc<Route>, values: Vec<String>, parts: Parts) -> Self {
+        Binding { route, values, parts }
+    }
+
+    /// Whether bodies pass as they are.
+    pub(crate) fn is_raw(&self) -> bool {
+        self.route.raw_body.is_some()
+    }
+
+    /// Refuses a stream of messages that cannot be read.
+    pub(crate) fn check_stream(&self) -> Result<(), Refused> {
+        if self.is_raw() {
+            headers::check_plain(&self.parts.headers)
+        } else {
+            headers::check_json_stream(&self.parts.headers)
+        }
+    }
+
+    /// Makes a message of a body: path over body over query, all of it or nothing.
+    pub(crate) fn message(&self, body: Bytes) -> Result<Bytes, Refused> {
+        let query = self.parts.uri.query().unwrap_or_default();
+        let is_usual = !self.is_raw() && !is_resumed(&self.route, &self.parts.headers);
+        let usual = is_usual.then(|| bind::bind(&self.route, &self.values, query, &body)).flatten();
+        match usual {
+            Some(message) => Ok(message.into()),
+            None => self.by_reference(body).map(Bytes::from),
+        }
+    }
+
+    /// Reads what is unusual, or complains of all that is wrong.
+    fn by_reference(&self, body: Bytes) -> Result<Vec<u8>, Refused> {
+        let Binding { route, values, parts } = self;
+        let mut violations = Violations::default();
+        let mut message = DynamicMessage::new(route.rpc.input.clone());
+        let mut query = Query::new(route);
+        if let Some(of) = &route.raw_body {
+            let fields = bind_raw(route, &parts.headers, body, (of, &mut message))?;
+            for (name, value) in fields {
+                query.parameter(&name, &value, &mut message, &mut violations);
+            }
+        } else {
+            bind_body(route, &body, &mut message, &mut violations);
+        }
+        query.bind(parts.uri.query().unwrap_or_default(), &mut message, &mut violations);
+        bind_path(route, values, &mut message, &mut violations);
+        bind_last_event(route, &parts.headers, &mut message, &mut violations);
+        violations.into_result()?;
+        Ok(message.encode_to_vec())
+    }
+}
+
+fn is_resumed(route: &Route, headers: &HeaderMap) -> bool {
+    route.rpc.resumable.is_some() && headers.contains_key(LAST_EVENT_ID)
+}
+
+/// Reads a request to its end.
+pub(crate) async fn read_message<B>(binding: &Binding, body: B, config: &Config) -> Result<Bytes, Refused>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
-    let (parts, body) = request.into_parts();
-    let metadata = headers::request(&parts.headers, config)?;
-    let form = if route.rpc.is_stream() { headers::stream_form(&parts.headers)? } else { StreamForm::Lines };
-    let body = read_body(route, &parts.headers, body, config).await?;
-
-    let mut violations = Violations::default();
-    let mut message = DynamicMessage::new(route.rpc.input.clone());
-    bind_body(route, &parts.headers, body, &mut message, &mut violations);
-    query::bind(route, parts.uri.query().unwrap_or_default(), &mut message, &mut violations);
-    bind_path(route, values, &mut message, &mut violations);
-    let is_resumed = bind_last_event(route, &parts.headers, &mut message, &mut violations);
-    violations.into_result()?;
-
-    Ok(Call { message: message.encode_to_vec().into(), metadata, form, is_resumed })
+    let body = read_body(&binding.route, &binding.parts.headers, body, config).await?;
+    binding.message(body)
 }
 
 async fn read_body<B>(route: &Route, headers: &HeaderMap, body: B, config: &Config) -> Result<Bytes, Refused>
@@ -71,7 +136,7 @@ where
         return Err(refusal());
     }
     if route.body != Body::None && !body.is_end_stream() {
-        match raw_body(route) {
+        match route.raw_body {
             Some(_) => headers::check_plain(headers)?,
             None => headers::check_json(headers)?,
         }
@@ -86,30 +151,27 @@ where
     }
 }
 
-/// The `google.api.HttpBody` that takes a body of any type as it is.
-fn raw_body(route: &Route) -> Option<MessageDescriptor> {
-    let message = match &route.body {
-        Body::None => None,
-        Body::Whole => Some(route.rpc.input.clone()),
-        Body::Field(field) => as_message(field),
-    };
-    message.filter(|message| message.full_name() == "google.api.HttpBody")
-}
-
-fn bind_body(
+/// Binds a body of any type; what else a form has is given back, by its names.
+fn bind_raw(
     route: &Route,
     headers: &HeaderMap,
     body: Bytes,
-    message: &mut DynamicMessage,
-    violations: &mut Violations,
-) {
-    if let Some(of) = raw_body(route) {
-        let mut raw = DynamicMessage::new(of);
-        let content_type = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        raw.set_field_by_name("content_type", Value::String(content_type.unwrap_or_default().to_owned()));
-        raw.set_field_by_name("data", Value::Bytes(body));
-        return put_body(route, message, Value::Message(raw));
-    }
+    (of, message): (&MessageDescriptor, &mut DynamicMessage),
+) -> Result<Vec<(String, String)>, Refused> {
+    let content_type =
+        headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let form = match multipart::boundary(content_type) {
+        Some(boundary) => multipart::read(&body, boundary).map_err(|complaint| Violations::of("body", complaint))?,
+        None => Form { content_type: content_type.to_owned(), data: body, fields: Vec::new() },
+    };
+    let mut raw = DynamicMessage::new(of.clone());
+    raw.set_field_by_name("content_type", Value::String(form.content_type));
+    raw.set_field_by_name("data", Value::Bytes(form.data));
+    put_body(route, message, Value::Message(raw));
+    Ok(form.fields)
+}
+
+fn bind_body(route: &Route, body: &[u8], message: &mut DynamicMessage, violations: &mut Violations) {
     if body.is_empty() {
         if let Body::Field(field) = &route.body
             && let Some(of) = as_message(field)
@@ -118,17 +180,18 @@ fn bind_body(
         }
         return;
     }
-    let value = match json::parse(&body) {
+    let value = match json::parse(body) {
         Ok(value) => value,
         Err(complaint) => return violations.push("body", complaint),
     };
     if value.is_null() {
         return violations.push("body", "must not be null");
     }
+    let mut reader = decode::Reader::new(violations, route.rpc.unknown);
     let read = match &route.body {
         Body::None => None,
-        Body::Whole => decode::message(&route.rpc.input, &value, violations).map(Value::Message),
-        Body::Field(field) => decode::field(field, &value, "", violations),
+        Body::Whole => reader.message(&route.rpc.input, &value, "").map(Value::Message),
+        Body::Field(field) => reader.field(field, &value, ""),
     };
     if let Some(read) = read {
         put_body(route, message, read);
@@ -158,10 +221,10 @@ fn derive_mask(route: &Route, body: &serde_json::Value, message: &mut DynamicMes
     }
 }
 
-fn bind_path(route: &Route, values: Vec<String>, message: &mut DynamicMessage, violations: &mut Violations) {
+fn bind_path(route: &Route, values: &[String], message: &mut DynamicMessage, violations: &mut Violations) {
     for (path, value) in route.variables.iter().zip(values) {
         let Some(last) = path.last() else { continue };
-        match text::value(&last.kind(), &value) {
+        match text::value(&last.kind(), value) {
             Ok(value) => set(message, path, value),
             Err(complaint) => {
                 let names: Vec<&str> = path.iter().map(FieldDescriptor::json_name).collect();
@@ -172,18 +235,119 @@ fn bind_path(route: &Route, values: Vec<String>, message: &mut DynamicMessage, v
 }
 
 /// A reconnecting client sends the same URL again, so that its header wins over the query.
-fn bind_last_event(
-    route: &Route,
-    headers: &HeaderMap,
-    message: &mut DynamicMessage,
-    violations: &mut Violations,
-) -> bool {
-    let (Some(resumable), Some(id)) = (&route.rpc.resumable, headers.get(LAST_EVENT_ID)) else { return false };
+fn bind_last_event(route: &Route, headers: &HeaderMap, message: &mut DynamicMessage, violations: &mut Violations) {
+    let (Some(resumable), Some(id)) = (&route.rpc.resumable, headers.get(LAST_EVENT_ID)) else { return };
     debug_assert_eq!(&message.descriptor(), resumable.resume_after.parent_message());
     match id.to_str().map_err(|_| "must be ASCII".into()).and_then(|id| text::value(&resumable.resume_after.kind(), id))
     {
         Ok(value) => message.set_field(&resumable.resume_after, value),
         Err(complaint) => violations.push("Last-Event-ID", complaint),
     }
-    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reference::{Defaults, Reference};
+    use crate::router::Found;
+    use http::{Method, Request};
+    use proptest::collection::vec;
+    use proptest::sample::select;
+    use proptest::test_runner::{Config as Cases, TestRunner};
+    use prost_reflect::DescriptorPool;
+
+    const PATHS: [(Method, &str); 10] = [
+        (Method::GET, "/v1/k/bob"),
+        (Method::GET, "/v1/n/ID/x/7"),
+        (Method::GET, "/v1/e/2"),
+        (Method::GET, "/v1/t/2024-01-02T03:04:05Z"),
+        (Method::GET, "/v1/fail/0"),
+        (Method::POST, "/v1/star"),
+        (Method::POST, "/v1/starpath/p"),
+        (Method::POST, "/v1/field/p"),
+        (Method::POST, "/v1/rep/p"),
+        (Method::POST, "/v1/scalar/p"),
+    ];
+    const PARAMETERS: [&str; 32] = [
+        "i32=5",
+        "i32=0",
+        "i32=x",
+        "i32=1e5",
+        "i64=-3",
+        "u64=9",
+        "d=NaN",
+        "f=1.5",
+        "b=true",
+        "b=yes",
+        "by=%2B%2F8",
+        "color=RED",
+        "color=2",
+        "color=%2B1",
+        "tags=a",
+        "tags=",
+        "nums=1",
+        "colors=DARK_BLUE",
+        "inner.n=3",
+        "inner.deep.twoWords=x",
+        "inner=1",
+        "ts=2024-01-02T03:04:05.5Z",
+        "ts.seconds=5",
+        "dur=-1.5s",
+        "mask=inner.twoWords,name",
+        "mask=two_words",
+        "sv=",
+        "i64v=0",
+        "oa=x",
+        "ob=1",
+        "snake_case_name=y",
+        "zzz=1",
+    ];
+    const BODIES: [&str; 10] = [
+        "",
+        "{}",
+        "null",
+        r#"{"name":"evil","i32":5}"#,
+        r#"{"id":"x","deep":{"n":0}}"#,
+        r#"[{"id":"a"},{}]"#,
+        r#""77""#,
+        "[]",
+        r#"{"inner":{"id":"y"},"oa":"x"}"#,
+        r#"{"zzz":1}"#,
+    ];
+
+    fn meaning(of: &MessageDescriptor, wire: &[u8]) -> serde_json::Value {
+        let json = Reference::new(of.clone(), decode::Unknown::Refused).write(wire, Defaults::Written).unwrap();
+        serde_json::from_slice(&json).unwrap()
+    }
+
+    #[test]
+    fn a_usual_request_is_read_as_the_reference_reads_it() {
+        let root = env!("CARGO_MANIFEST_DIR");
+        let folders = [format!("{root}/tests/kitchen"), format!("{root}/../../proto")];
+        let mut compiler = protox::Compiler::new(folders).unwrap();
+        let set = compiler.include_imports(true).open_file("kitchen.proto").unwrap().encode_file_descriptor_set();
+        let router =
+            crate::rule::compile(&DescriptorPool::decode(set.as_slice()).unwrap(), &Config::default()).unwrap();
+        let cases = (select(&PATHS[..]), vec(select(&PARAMETERS[..]), 0..4), select(&BODIES[..]));
+        let usual = std::cell::Cell::new(0);
+
+        let outcome =
+            TestRunner::new(Cases { failure_persistence: None, ..Cases::with_cases(4_000) }).run(&cases, |case| {
+                let ((method, path), parameters, body) = case;
+                let Found::Route(route, values) = router.find(&method, path) else { panic!("{path} has no route") };
+                let query = parameters.join("&");
+                let (parts, ()) = Request::get(format!("{path}?{query}")).body(()).unwrap().into_parts();
+                let body = if method == Method::GET { "" } else { body };
+                let Some(bound) = bind::bind(route, &values, &query, body.as_bytes()) else { return Ok(()) };
+                let read = Binding::new(Arc::clone(route), values, parts).by_reference(body.into());
+                let read = read.unwrap_or_else(|refused| panic!("{path}?{query} {body} is taken: {refused:?}"));
+                let of = &route.rpc.input;
+                proptest::prop_assert_eq!(meaning(of, &bound), meaning(of, &read), "{}?{} {}", path, query, body);
+                usual.set(usual.get() + 1);
+                Ok(())
+            });
+
+        outcome.unwrap();
+        assert!(usual.get() > 400, "only {} requests were usual", usual.get());
+    }
 }

@@ -1,6 +1,5 @@
 //! Finds the route of a request: literal segments before `*`, `*` before `**`, and a verb before no verb.
 
-use crate::Error;
 use crate::percent::{self, Keep};
 use crate::template::{Segment, Template};
 use http::Method;
@@ -48,8 +47,8 @@ impl<T> Router<T> {
     /// Adds a route.
     ///
     /// # Errors
-    /// When a route of the same method matches the very same paths.
-    pub(crate) fn add(&mut self, method: &Method, template: Template, target: T) -> Result<(), Error> {
+    /// When a route of the same method matches the very same paths: that route's target. It stays.
+    pub(crate) fn add(&mut self, method: &Method, template: Template, target: T) -> Result<(), &T> {
         let mut node = &mut self.root;
         for segment in &template.segments {
             node = match segment {
@@ -59,9 +58,10 @@ impl<T> Router<T> {
             };
         }
         let methods = node.ends.entry(template.verb.clone().unwrap_or_default()).or_default();
-        if methods.insert(method.to_string(), self.routes.len()).is_some() {
-            return Err(Error::Ambiguous { method: method.to_string(), template: format!("{template:?}") });
+        if let Some(other) = methods.get(method.as_str()) {
+            return Err(&self.routes[*other].1);
         }
+        methods.insert(method.to_string(), self.routes.len());
         self.routes.push((template, target));
         Ok(())
     }
@@ -240,8 +240,8 @@ mod tests {
     fn two_routes_of_the_same_paths_are_refused() {
         let mut router = router();
 
-        let error = router.add(&Method::GET, Template::parse("/v1/k/{other}").unwrap(), "").unwrap_err();
+        let other = router.add(&Method::GET, Template::parse("/v1/k/{other}").unwrap(), "");
 
-        assert!(matches!(error, Error::Ambiguous { .. }));
+        assert_eq!(other, Err(&"/v1/k/{name}"));
     }
 }

@@ -1,12 +1,14 @@
 //! Compiles `google.api.http` rules: what each route calls, and where each part of its request goes.
 
-use crate::Error;
+use crate::decode::Unknown;
+use crate::plan::{Plan, Plans};
 use crate::router::Router;
 use crate::template::Template;
+use crate::{Config, Error};
 use http::Method;
 use http::uri::PathAndQuery;
 use prost_reflect::{
-    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, ReflectMessage, Value,
+    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, Value,
 };
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -26,6 +28,12 @@ pub(crate) struct Rpc {
     pub(crate) path: PathAndQuery,
     pub(crate) input: MessageDescriptor,
     pub(crate) output: MessageDescriptor,
+    /// How requests are read.
+    pub(crate) reads: Plan,
+    /// How answers are written.
+    pub(crate) writes: Plan,
+    /// What becomes of fields that it does not have.
+    pub(crate) unknown: Unknown,
     pub(crate) resumable: Option<Resumable>,
     /// Where what it creates can be got; only a method that creates has one (AIP-133).
     pub(crate) location: Option<Template>,
@@ -51,39 +59,64 @@ pub(crate) enum Body {
     Field(FieldDescriptor),
 }
 
+impl Body {
+    /// Its message, if it is one.
+    fn message(&self, whole: &MessageDescriptor) -> Option<MessageDescriptor> {
+        match self {
+            Body::None => None,
+            Body::Whole => Some(whole.clone()),
+            Body::Field(field) => as_message(field),
+        }
+    }
+}
+
+fn is_raw(message: &MessageDescriptor) -> bool {
+    message.full_name() == "google.api.HttpBody"
+}
+
 /// One route to a method.
 #[derive(Debug)]
 pub(crate) struct Route {
     pub(crate) rpc: Arc<Rpc>,
     pub(crate) method: Method,
     pub(crate) template: Template,
+    /// The template as it was written.
+    path: String,
     /// The fields of the template's variables, in their order.
     pub(crate) variables: Vec<FieldPath>,
     pub(crate) body: Body,
     /// `Whole` or `Field`.
     pub(crate) response_body: Body,
+    /// The `google.api.HttpBody` that takes a body of any type as it is.
+    pub(crate) raw_body: Option<MessageDescriptor>,
+    /// Whether an answer is sent as it is: its body is a `google.api.HttpBody`.
+    pub(crate) is_raw: bool,
     /// The mask that is derived from the body when it is not given: of a PATCH whose body is a field.
     pub(crate) update_mask: Option<FieldDescriptor>,
 }
 
 /// Compiles every rule of a pool, in the order of its files.
-pub(crate) fn compile(pool: &DescriptorPool) -> Result<Router<Arc<Route>>, Error> {
+pub(crate) fn compile(pool: &DescriptorPool, config: &Config) -> Result<Router<Arc<Route>>, Error> {
     let mut router = Router::default();
+    let plans = Plans::new(pool);
+    let mut conflicts = Vec::new();
     for service in pool.services() {
-        for descriptor in service.methods().filter(|method| !method.is_client_streaming()) {
+        for descriptor in service.methods() {
             let rules = rules(&descriptor);
             if rules.is_empty() {
                 continue;
             }
-            let rpc = Arc::new(Rpc::new(descriptor)?);
+            let rpc = Arc::new(Rpc::new(descriptor, &plans, config)?);
             for rule in rules {
                 let route = Route::new(&rpc, &rule)?;
-                let (method, template) = (route.method.clone(), route.template.clone());
-                router.add(&method, template, Arc::new(route))?;
+                let (method, template, told) = (route.method.clone(), route.template.clone(), route.told());
+                if let Err(other) = router.add(&method, template, Arc::new(route)) {
+                    conflicts.push(format!("{} and {told}", other.told()));
+                }
             }
         }
     }
-    Ok(router)
+    if conflicts.is_empty() { Ok(router) } else { Err(Error::Conflicts { conflicts }) }
 }
 
 /// The rules of a method: its own, and the additional ones.
@@ -110,7 +143,7 @@ fn text(message: &DynamicMessage, field: &str) -> String {
 }
 
 impl Rpc {
-    fn new(descriptor: MethodDescriptor) -> Result<Self, Error> {
+    fn new(descriptor: MethodDescriptor, plans: &Plans, config: &Config) -> Result<Self, Error> {
         let service = descriptor.parent_service().full_name().to_owned();
         let name = format!("{service}/{}", descriptor.name());
         let path = PathAndQuery::try_from(format!("/{name}")).map_err(|_| Error::Name { name: name.clone() })?;
@@ -118,6 +151,9 @@ impl Rpc {
         let resumable = resumable.map(|option| Resumable::new(&descriptor, &option)).transpose()?;
         Ok(Rpc {
             location: location(&descriptor),
+            unknown: if config.lenient_services.contains(&service) { Unknown::Ignored } else { Unknown::Refused },
+            reads: plans.of(&descriptor.input()),
+            writes: plans.of(&descriptor.output()),
             input: descriptor.input(),
             output: descriptor.output(),
             service,
@@ -128,6 +164,12 @@ impl Rpc {
         })
     }
 
+    /// Whether it takes several messages.
+    pub(crate) fn is_upload(&self) -> bool {
+        self.descriptor.is_client_streaming()
+    }
+
+    /// Whether it gives several messages.
     pub(crate) fn is_stream(&self) -> bool {
         self.descriptor.is_server_streaming()
     }
@@ -170,7 +212,13 @@ impl Route {
             Body::None => Body::Whole,
             given => given,
         };
+        if rpc.is_upload() && body == Body::None {
+            return Err(Error::Body { method: rpc.name.to_string() });
+        }
         Ok(Route {
+            raw_body: body.message(&rpc.input).filter(is_raw),
+            is_raw: response_body.message(&rpc.output).is_some_and(|message| is_raw(&message)),
+            path,
             variables: variables.collect::<Result<_, _>>()?,
             update_mask: update_mask(&rpc.input, &method, &body),
             rpc: Arc::clone(rpc),
@@ -179,6 +227,11 @@ impl Route {
             body,
             response_body,
         })
+    }
+
+    /// The route in words.
+    fn told(&self) -> String {
+        format!("{} {} of {}", self.method, self.path, self.rpc.name)
     }
 
     /// Whether a field path is bound by the template.
@@ -260,31 +313,5 @@ pub(crate) fn set(message: &mut DynamicMessage, path: &[FieldDescriptor], value:
                 set(inner, rest, value);
             }
         }
-    }
-}
-
-/// The text of a field within fields, for a path.
-pub(crate) fn get_text(message: &DynamicMessage, path: &[String]) -> Option<String> {
-    let (first, rest) = path.split_first()?;
-    let value = message.get_field_by_name(first)?;
-    if let Value::Message(inner) = value.as_ref() {
-        return get_text(inner, rest);
-    }
-    scalar_text(value.as_ref(), message.descriptor().get_field_by_name(first)?.kind())
-}
-
-/// A scalar as text; enums by name.
-pub(crate) fn scalar_text(value: &Value, kind: Kind) -> Option<String> {
-    match (value, kind) {
-        (Value::EnumNumber(number), Kind::Enum(of)) => {
-            Some(of.get_value(*number).map_or_else(|| number.to_string(), |value| value.name().to_owned()))
-        }
-        (Value::String(text), _) => Some(text.clone()),
-        (Value::Bool(value), _) => Some(value.to_string()),
-        (Value::I32(value), _) => Some(value.to_string()),
-        (Value::I64(value), _) => Some(value.to_string()),
-        (Value::U32(value), _) => Some(value.to_string()),
-        (Value::U64(value), _) => Some(value.to_string()),
-        _ => None,
     }
 }

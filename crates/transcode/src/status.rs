@@ -2,6 +2,7 @@
 
 use crate::refused::Refused;
 use crate::text::camel;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use prost::Message;
@@ -73,7 +74,7 @@ impl Statuses {
         let options = SerializeOptions::new();
         let json = message.map(|message| message.serialize_with_options(serde_json::value::Serializer, &options));
         let Some(Ok(Json::Object(mut fields))) = json else {
-            let value = Json::String(base64(&detail.value));
+            let value = Json::String(BASE64_STANDARD.encode(&detail.value));
             return json!({"@type": detail.type_url, "value": value});
         };
         if type_name == "google.rpc.BadRequest" {
@@ -95,17 +96,6 @@ fn rename(bad_request: &mut serde_json::Map<String, Json>, names: Names<'_>) {
         let below = body.and_then(|body| field.strip_prefix(body)).and_then(|rest| rest.strip_prefix('.'));
         *field = camel(below.unwrap_or(field));
     }
-}
-
-fn base64(bytes: &[u8]) -> String {
-    let wrapper = DescriptorPool::global().get_message_by_name("google.protobuf.BytesValue");
-    let message = wrapper.map(|of| {
-        let mut message = DynamicMessage::new(of);
-        message.set_field_by_name("value", prost_reflect::Value::Bytes(Bytes::copy_from_slice(bytes)));
-        message
-    });
-    let json = message.and_then(|message| serde_json::to_value(message).ok());
-    json.and_then(|json| json.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 /// An answer whose body is JSON.

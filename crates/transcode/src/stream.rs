@@ -1,12 +1,13 @@
-//! Writes the answers of a server stream: as server-sent events, as lines of JSON, or raw.
+//! Writes the answers of a server stream: as server-sent events, as lines of JSON, as an array, or raw.
 //!
 //! Events: HTML, "Server-sent events"; the last one, `event: status`, tells how the stream ended, which the format itself cannot.
 
 use crate::answer;
 use crate::headers::StreamForm;
-use crate::rule::{Route, scalar_text};
+use crate::rule::Route;
 use crate::status::{Names, Statuses};
 use crate::transcoder::Called;
+use crate::upload::Refusals;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{HeaderValue, Response, header};
@@ -33,6 +34,10 @@ pub(crate) struct Feed {
     pub(crate) form: StreamForm,
     pub(crate) statuses: Arc<Statuses>,
     pub(crate) called: Called,
+    /// Tells when a message that the client streams is refused.
+    pub(crate) refusals: Refusals,
+    /// Whether a message is written already.
+    pub(crate) is_begun: bool,
 }
 
 /// What a feed does next.
@@ -45,16 +50,20 @@ enum Next {
 impl Feed {
     /// The answer whose body is this feed.
     pub(crate) fn into_response(self) -> Result<Response<Body>, Status> {
-        let content_type = if answer::is_raw(&self.route) {
+        let content_type = if self.route.is_raw {
             self.raw_content_type()?
         } else {
             HeaderValue::from_static(match self.form {
                 StreamForm::Events => "text/event-stream",
                 StreamForm::Lines => "application/x-ndjson",
+                StreamForm::Array => "application/json",
             })
         };
-        let is_events = self.form == StreamForm::Events && !answer::is_raw(&self.route);
-        let opening = stream::iter(is_events.then(|| Ok(Frame::data(Bytes::from_static(RETRY)))));
+        let opening = match self.form {
+            StreamForm::Events if !self.route.is_raw => Some(RETRY),
+            StreamForm::Events | StreamForm::Lines | StreamForm::Array => None,
+        };
+        let opening = stream::iter(opening.map(|opening| Ok(Frame::data(Bytes::from_static(opening)))));
         let feed = stream::unfold(Some(self), |feed| async {
             let (frame, feed) = feed?.step().await?;
             Some((frame.map(Frame::data), feed))
@@ -66,21 +75,23 @@ impl Feed {
     }
 
     fn raw_content_type(&self) -> Result<HeaderValue, Status> {
-        let first = self.first.clone().map(|bytes| answer::decode(&self.route.rpc.output, bytes)).transpose()?;
-        let raw = first.and_then(|message| answer::raw(&self.route, &message));
-        let content_type = raw.and_then(|raw| HeaderValue::from_str(&raw.content_type).ok());
+        let raw = self.first.as_ref().map(|first| answer::raw(&self.route, first)).transpose()?;
+        let content_type = raw.flatten().and_then(|raw| HeaderValue::from_str(&raw.content_type).ok());
         Ok(content_type.unwrap_or_else(|| HeaderValue::from_static("application/octet-stream")))
     }
 
     /// One piece of the body, and the feed when it goes on.
     async fn step(mut self) -> Option<(Result<Bytes, Status>, Option<Self>)> {
         let written = match self.next().await {
-            Next::Message(bytes) => self.write(bytes),
+            Next::Message(bytes) => self.write(&bytes),
             Next::Idle => Ok(Bytes::from_static(b": keepalive\n\n")),
             Next::End(status) => Err(status),
         };
         match written {
-            Ok(piece) => Some((Ok(piece), Some(self))),
+            Ok(piece) => {
+                self.is_begun = true;
+                Some((Ok(piece), Some(self)))
+            }
             Err(status) => self.end(status).map(|piece| (piece, None)),
         }
     }
@@ -90,9 +101,10 @@ impl Feed {
             return Next::Message(first);
         }
         // Cancel safe: a message is taken only when it is there.
+        let message = self.refusals.unless(self.messages.message());
         let message = match self.form {
-            StreamForm::Lines => self.messages.message().await,
-            StreamForm::Events => match timeout(KEEPALIVE, self.messages.message()).await {
+            StreamForm::Lines | StreamForm::Array => message.await,
+            StreamForm::Events => match timeout(KEEPALIVE, message).await {
                 Ok(message) => message,
                 Err(_elapsed) => return Next::Idle,
             },
@@ -100,43 +112,58 @@ impl Feed {
         match message {
             Ok(Some(message)) => Next::Message(message),
             Ok(None) => Next::End(Status::ok("")),
-            Err(status) => Next::End(status),
+            Err(refused) => Next::End(refused.status),
         }
     }
 
-    fn write(&self, bytes: Bytes) -> Result<Bytes, Status> {
-        let message = answer::decode(&self.route.rpc.output, bytes)?;
-        if let Some(raw) = answer::raw(&self.route, &message) {
+    fn write(&self, bytes: &Bytes) -> Result<Bytes, Status> {
+        if let Some(raw) = answer::raw(&self.route, bytes)? {
             return Ok(raw.data);
         }
         let mut text = Vec::new();
         if self.form == StreamForm::Events {
-            let field = self.route.rpc.resumable.as_ref().map(|resumable| &resumable.event_id);
-            let id = field.and_then(|field| scalar_text(&message.get_field(field), field.kind()));
+            let field = self.route.rpc.resumable.as_ref().map(|resumable| resumable.event_id.name());
+            let id = field.and_then(|field| self.route.rpc.writes.text(std::iter::once(field), bytes));
             if let Some(id) = id.filter(|id| !id.contains(['\n', '\r', '\0'])) {
                 text.extend(format!("id: {id}\n").bytes());
             }
             text.extend(b"data: ");
         }
-        text.extend(answer::body(&self.route, &message)?);
+        if self.form == StreamForm::Array {
+            text.extend(self.separator());
+        }
+        text.extend(answer::body(&self.route, bytes)?);
         text.extend(match self.form {
             StreamForm::Events => b"\n\n".as_slice(),
             StreamForm::Lines => b"\n".as_slice(),
+            StreamForm::Array => b"".as_slice(),
         });
         Ok(text.into())
+    }
+
+    /// What precedes an element of an array.
+    fn separator(&self) -> &'static [u8] {
+        if self.is_begun { b",\n" } else { b"[" }
     }
 
     /// The last piece. A raw body is cut off by an error, since it has no place for it.
     fn end(self, status: Status) -> Option<Result<Bytes, Status>> {
         self.called.ended(status.code());
         let is_ok = status.code() == tonic::Code::Ok;
-        if answer::is_raw(&self.route) {
+        if self.route.is_raw {
             return (!is_ok).then_some(Err(status));
         }
         let json = self.statuses.json(&status, Names::Proto { body: None });
         match self.form {
             StreamForm::Events => Some(Ok(format!("event: status\ndata: {json}\n\n").into())),
             StreamForm::Lines => (!is_ok).then(|| Ok(format!("{}\n", json!({"error": json})).into())),
+            StreamForm::Array if is_ok => {
+                Some(Ok(Bytes::from_static(if self.is_begun { b"]".as_slice() } else { b"[]" })))
+            }
+            StreamForm::Array => {
+                let error = json!({"error": json}).to_string();
+                Some(Ok([self.separator(), error.as_bytes(), b"]"].concat().into()))
+            }
         }
     }
 }

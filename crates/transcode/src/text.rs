@@ -1,6 +1,9 @@
 //! Values given as text, in a path or a query, and the words that say what a field wants.
 
-use prost_reflect::{DescriptorPool, DynamicMessage, Kind, MessageDescriptor, Value};
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, Engine, GeneralPurpose, GeneralPurposeConfig};
+use base64::prelude::BASE64_STANDARD;
+use prost_reflect::{DynamicMessage, Kind, MessageDescriptor, Value};
 use std::borrow::Cow;
 
 /// Names of an enum that a complaint lists at most; a longer list helps nobody.
@@ -16,7 +19,7 @@ pub(crate) fn value(kind: &Kind, text: &str) -> Result<Value, Complaint> {
         Kind::Float => double(text).and_then(float).map(Value::F32),
         Kind::Bool => text.parse().ok().map(Value::Bool),
         Kind::String => Some(Value::String(text.to_owned())),
-        Kind::Bytes => base64(text),
+        Kind::Bytes => base64(text).map(|bytes| Value::Bytes(bytes.into())),
         Kind::Enum(of) => {
             let number = of.get_value_by_name(text).map(|value| value.number());
             number.or_else(|| integer(text)?.try_into().ok()).map(Value::EnumNumber)
@@ -72,7 +75,21 @@ pub(crate) fn whole(kind: &Kind, number: i128) -> Option<Value> {
 pub(crate) fn integer(text: &str) -> Option<i128> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| text.parse().ok())?
+    if !is_number {
+        return None;
+    }
+    text.parse::<i64>().map(i128::from).ok().or_else(|| text.parse().ok())
+}
+
+/// A whole number as JSON has it in a string: `5`, `5.0` or `5e0`.
+pub(crate) fn whole_number(text: &str) -> Option<i128> {
+    integer(text).or_else(|| double(text).and_then(whole_double))
+}
+
+/// A double that is a whole number.
+#[expect(clippy::cast_possible_truncation, reason = "checked to be whole; the kind's range is checked by the caller")]
+pub(crate) fn whole_double(number: f64) -> Option<i128> {
+    (number.fract() == 0.0).then_some(number as i128)
 }
 
 /// A number in the grammar of JSON, or one of the three names that proto3 JSON knows.
@@ -81,6 +98,7 @@ pub(crate) fn double(text: &str) -> Option<f64> {
         "NaN" => Some(f64::NAN),
         "Infinity" => Some(f64::INFINITY),
         "-Infinity" => Some(f64::NEG_INFINITY),
+        _ if text.trim_ascii().len() < text.len() => None,
         _ => serde_json::from_str(text).ok(),
     }
 }
@@ -92,11 +110,23 @@ pub(crate) fn float(number: f64) -> Option<f32> {
     (float.is_finite() || !number.is_finite()).then_some(float)
 }
 
+/// What JSON readers take: padding or none, and whatever stands in the bits that no byte needs.
+const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_allow_trailing_bits(true)
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
+
 /// Base64 with the standard or the URL alphabet, with or without padding.
-pub(crate) fn base64(text: &str) -> Option<Value> {
-    let wrapper = DescriptorPool::global().get_message_by_name("google.protobuf.BytesValue")?;
-    let message = DynamicMessage::deserialize(wrapper, serde_json::Value::from(text)).ok()?;
-    message.get_field_by_name("value").map(Cow::into_owned)
+pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).or_else(|_| URL_SAFE.decode(text)).ok()
+}
+
+/// Writes base64 as proto3 JSON has it: with the standard alphabet and with padding.
+pub(crate) fn put_base64(out: &mut Vec<u8>, bytes: &[u8]) {
+    let start = out.len();
+    out.resize(start + bytes.len().div_ceil(3) * 4, 0);
+    BASE64_STANDARD.encode_slice(bytes, &mut out[start..]).expect("four bytes for each three are enough");
 }
 
 /// Says what a value of this kind must be.
@@ -141,6 +171,25 @@ fn snake(name: &str) -> String {
         snake.push(letter.to_ascii_lowercase());
     }
     snake
+}
+
+/// A path of a field mask as JSON has it, as a message has it: `twoWords` as `two_words`. `None` when it is not in camel case.
+pub(crate) fn snake_path(path: &str) -> Option<String> {
+    (!path.contains('_')).then(|| snake(path))
+}
+
+/// The way back; `None` when it would be another path.
+pub(crate) fn camel_path(path: &str) -> Option<String> {
+    let mut camel = String::with_capacity(path.len());
+    let mut letters = path.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '_' => camel.push(letters.next().filter(char::is_ascii_lowercase)?.to_ascii_uppercase()),
+            'A'..='Z' => return None,
+            _ => camel.push(letter),
+        }
+    }
+    Some(camel)
 }
 
 /// `two_words` as `twoWords`, in each segment of a field path (the JSON name that protobuf derives).
@@ -198,6 +247,16 @@ mod tests {
             check(&Kind::Bytes, text, Ok(Value::Bytes(bytes::Bytes::from_static(&[0xfb, 0xff]))));
         }
         check(&Kind::Bytes, "?", Err("must be a string in base64"));
+    }
+
+    #[test]
+    fn paths_of_masks_change_their_case_or_are_refused() {
+        assert_eq!(snake_path("inner.twoWords").as_deref(), Some("inner.two_words"));
+        assert_eq!(camel_path("inner.two_words").as_deref(), Some("inner.twoWords"));
+        for path in ["twoWords", "two__words", "two_3", "two_"] {
+            assert_eq!(camel_path(path), None, "{path}");
+        }
+        assert_eq!(snake_path("two_words"), None);
     }
 
     #[test]

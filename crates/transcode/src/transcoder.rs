@@ -3,13 +3,15 @@
 use crate::codec::Raw;
 use crate::headers::StreamForm;
 use crate::refused::Refused;
-use crate::request::Call;
+use crate::request::{Binding, Head};
 use crate::router::{Found, Router};
 use crate::rule::{self, Body as Bound, Route};
 use crate::status::{Names, Statuses};
 use crate::stream::Feed;
+use crate::upload::{Refusals, Upload};
 use crate::{Config, Error, answer, request};
 use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use prost_reflect::DescriptorPool;
 use std::convert::Infallible;
@@ -73,7 +75,7 @@ impl Transcoder {
     pub fn new(descriptor_set: &[u8], config: Config) -> Result<Self, Error> {
         let pool = DescriptorPool::decode(descriptor_set).map_err(Error::Descriptors)?;
         Ok(Transcoder {
-            router: Arc::new(rule::compile(&pool)?),
+            router: Arc::new(rule::compile(&pool, &config)?),
             statuses: Arc::new(Statuses::new(pool.clone())),
             config: Arc::new(config),
             pool,
@@ -85,7 +87,7 @@ impl Transcoder {
     /// The answer carries [`Called`] in its extensions. Dropping the future drops the call.
     pub async fn call<B, S>(&self, request: Request<B>, upstream: impl Fn(&str) -> Option<S>) -> Response<Body>
     where
-        B: http_body::Body<Data = Bytes>,
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
@@ -95,12 +97,24 @@ impl Transcoder {
             Err(refused) => return self.refuse(&refused, None, Names::Json),
         };
         let name = Some(Arc::clone(&route.rpc.name));
-        let call = match request::read(&route, values, request, &self.config).await {
-            Ok(call) => call,
+        let (parts, body) = request.into_parts();
+        let head = match Head::read(&route, &parts, &self.config) {
+            Ok(head) => head,
+            Err(refused) => return self.refuse(&refused, name, Names::Json),
+        };
+        let binding = Binding::new(Arc::clone(&route), values, parts);
+        let called = if route.rpc.is_upload() {
+            self.upload(binding, body).map(|(messages, refusals)| (messages.left_stream(), refusals))
+        } else {
+            let message = request::read_message(&binding, body, &self.config).await;
+            message.map(|message| (stream::iter([message]).right_stream(), Refusals::none()))
+        };
+        let (messages, refusals) = match called {
+            Ok(called) => called,
             Err(refused) => return self.refuse(&refused, name, Names::Json),
         };
         let answered = match upstream(&route.rpc.service) {
-            Some(service) => self.forward(&route, call, service).await,
+            Some(service) => self.forward(&route, (head, messages, refusals), service).await,
             None => Err(Status::unimplemented(format!("{} is not served here", route.rpc.service)).into()),
         };
         let body = match &route.body {
@@ -134,7 +148,17 @@ impl Transcoder {
         let (method, path) = (request.method(), request.uri().path());
         match self.router.find(method, path) {
             Found::Route(route, values) => Ok((Arc::clone(route), values)),
+            // Every GET has a HEAD (RFC 9110 9.1); whoever sends the answer leaves its body out.
+            Found::OtherMethods(allowed) if method == Method::HEAD && allowed.iter().any(|other| other == "GET") => {
+                match self.router.find(&Method::GET, path) {
+                    Found::Route(route, values) => Ok((Arc::clone(route), values)),
+                    Found::OtherMethods(_) | Found::Nothing | Found::Malformed => Err(Refused::not_found(path)),
+                }
+            }
             Found::OtherMethods(mut allowed) => {
+                if allowed.iter().any(|other| other == "GET") && !allowed.iter().any(|other| other == "HEAD") {
+                    allowed.push(Method::HEAD.to_string());
+                }
                 allowed.push(Method::OPTIONS.to_string());
                 Err(Refused::method_not_allowed(method, allowed.join(", ")))
             }
@@ -152,25 +176,44 @@ impl Transcoder {
         response
     }
 
-    async fn forward<S>(&self, route: &Arc<Route>, call: Call, service: S) -> Result<Response<Body>, Refused>
+    fn upload<B>(
+        &self,
+        binding: Binding,
+        body: B,
+    ) -> Result<(impl Stream<Item = Bytes> + Send + 'static, Refusals), Refused>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        binding.check_stream()?;
+        let idle_max = Duration::from_millis(self.config.stream_idle_max_ms);
+        Ok(Upload::new(body, binding, self.config.body_bytes_max, idle_max).into_messages())
+    }
+
+    async fn forward<S, M>(
+        &self,
+        route: &Arc<Route>,
+        (head, messages, mut refusals): (Head, M, Refusals),
+        service: S,
+    ) -> Result<Response<Body>, Refused>
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+        M: Stream<Item = Bytes> + Send + 'static,
     {
         let mut client = Grpc::new(service).max_decoding_message_size(self.config.message_bytes_max);
-        let mut request = tonic::Request::new(call.message);
-        *request.metadata_mut() = MetadataMap::from_headers(call.metadata);
+        let mut request = tonic::Request::new(messages);
+        *request.metadata_mut() = MetadataMap::from_headers(head.metadata);
         match client.ready().await {
             Ok(()) => {}
             Err(impossible) => match impossible {},
         }
-        let answer = client.server_streaming(request, route.rpc.path.clone(), Raw).await?;
+        let answer = refusals.unless(client.streaming(request, route.rpc.path.clone(), Raw)).await?;
         let (metadata, messages, _) = answer.into_parts();
         if route.rpc.is_stream() {
-            let resumed = (call.form, call.is_resumed);
-            return self.stream(route, messages, metadata, resumed).await;
+            return self.stream(route, (messages, refusals), metadata, (head.form, head.is_resumed)).await;
         }
-        let message = only(messages).await?;
-        let mut response = answer::unary(route, message, metadata.as_ref())?;
+        let message = refusals.unless(only(messages)).await?;
+        let mut response = answer::unary(route, &message, metadata.as_ref(), &head.asked)?;
         response.extensions_mut().insert(Called::new(Some(Arc::clone(&route.rpc.name)), Code::Ok));
         Ok(response)
     }
@@ -178,15 +221,16 @@ impl Transcoder {
     async fn stream(
         &self,
         route: &Arc<Route>,
-        mut messages: Streaming<Bytes>,
+        (mut messages, mut refusals): (Streaming<Bytes>, Refusals),
         metadata: MetadataMap,
         (form, is_resumed): (StreamForm, bool),
     ) -> Result<Response<Body>, Refused> {
         let called = Called::new(Some(Arc::clone(&route.rpc.name)), Code::Cancelled);
         // Cancel safe: a message is taken only when it is there.
-        let first = match tokio::time::timeout(FIRST_MESSAGE_WAIT, messages.message()).await {
+        let first = refusals.unless(messages.message());
+        let first = match tokio::time::timeout(FIRST_MESSAGE_WAIT, first).await {
             Ok(first) => first?,
-            Err(_elapsed) => return self.feed(route, messages, None, (form, called, metadata)),
+            Err(_elapsed) => return self.feed(route, (messages, refusals), None, (form, called, metadata)),
         };
         // Nothing is left to resume: 204 tells an EventSource not to come again.
         if first.is_none() && is_resumed && form == StreamForm::Events {
@@ -196,18 +240,18 @@ impl Transcoder {
             response.extensions_mut().insert(called);
             return Ok(response);
         }
-        self.feed(route, messages, first, (form, called, metadata))
+        self.feed(route, (messages, refusals), first, (form, called, metadata))
     }
 
     fn feed(
         &self,
         route: &Arc<Route>,
-        messages: Streaming<Bytes>,
+        (messages, refusals): (Streaming<Bytes>, Refusals),
         first: Option<Bytes>,
         (form, called, metadata): (StreamForm, Called, MetadataMap),
     ) -> Result<Response<Body>, Refused> {
         let (route, statuses) = (Arc::clone(route), Arc::clone(&self.statuses));
-        let feed = Feed { messages, first, route, form, statuses, called: called.clone() };
+        let feed = Feed { messages, first, route, form, statuses, called: called.clone(), refusals, is_begun: false };
         let mut response = feed.into_response()?;
         crate::headers::response(metadata.as_ref(), response.headers_mut());
         response.extensions_mut().insert(called);

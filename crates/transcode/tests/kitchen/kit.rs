@@ -1,6 +1,6 @@
 //! A kitchen that echoes: the service behind the transcoder in these tests, one layer below any generated code.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::{HeaderMap, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -15,12 +15,15 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use transcode::{Config, Transcoder};
 
-static DESCRIPTORS: LazyLock<Vec<u8>> = LazyLock::new(|| {
+static DESCRIPTORS: LazyLock<Vec<u8>> = LazyLock::new(|| descriptors("kitchen.proto"));
+
+/// The descriptor set of a file of this folder.
+pub(crate) fn descriptors(file: &str) -> Vec<u8> {
     let root = env!("CARGO_MANIFEST_DIR");
     let mut compiler = protox::Compiler::new([format!("{root}/tests/kitchen"), format!("{root}/../../proto")]).unwrap();
-    compiler.include_imports(true).include_source_info(true).open_file("kitchen.proto").unwrap();
+    compiler.include_imports(true).include_source_info(true).open_file(file).unwrap();
     compiler.encode_file_descriptor_set()
-});
+}
 
 static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| DescriptorPool::decode(DESCRIPTORS.as_slice()).unwrap());
 
@@ -65,9 +68,13 @@ pub(crate) async fn send(method: &str, path: &str, headers: &[(&str, &str)], bod
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(Full::new(body.into())).unwrap();
+    serve(&transcoder(), request.body(Full::new(body.into())).unwrap()).await
+}
+
+/// The kitchen's answer through a transcoder, read to its end.
+pub(crate) async fn serve(transcoder: &Transcoder, request: Request<Full<Bytes>>) -> Answer {
     let upstream = |service: &str| (service == "kit.v1.Kit").then(|| tower::service_fn(answer));
-    let response = transcoder().call(request, upstream).await;
+    let response = transcoder.call(request, upstream).await;
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     Answer { status: parts.status.as_u16(), headers: parts.headers, body }
@@ -84,15 +91,15 @@ pub(crate) async fn post(path: &str, body: &str) -> Answer {
 /// Answers most calls with the request itself.
 pub(crate) async fn answer(request: Request<Body>) -> Result<Response<Body>, Infallible> {
     let (parts, body) = request.into_parts();
-    let bytes = body.collect().await.unwrap().to_bytes().slice(5..);
+    let bytes = grpc_requests(body).await.pop().unwrap_or_default();
     let method = parts.uri.path().rsplit('/').next().unwrap();
     Ok(match method {
         "Fail" => fail(&bytes).into_http(),
         "Meta" => meta(&parts.headers),
-        "Del" => messages(vec![Bytes::new()], &Status::ok("")),
-        "CreateThing" => messages(vec![created(&bytes)], &Status::ok("")),
+        "Del" => grpc_messages(vec![Bytes::new()], &Status::ok("")),
+        "CreateThing" => grpc_messages(vec![created(&bytes)], &Status::ok("")),
         "Watch" => watch(&bytes),
-        _ => messages(vec![bytes], &Status::ok("")),
+        _ => grpc_messages(vec![bytes], &Status::ok("")),
     })
 }
 
@@ -127,7 +134,7 @@ fn fail(bytes: &Bytes) -> Status {
 fn meta(headers: &HeaderMap) -> Response<Body> {
     let seen: serde_json::Map<_, _> =
         headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().into())).collect();
-    let mut response = messages(vec![encode("kit.v1.All", serde_json::json!({"m": seen}))], &Status::ok(""));
+    let mut response = grpc_messages(vec![encode("kit.v1.All", serde_json::json!({"m": seen}))], &Status::ok(""));
     for (name, value) in
         [("preference-applied", "wait"), ("x-request-id", "7"), ("secret", "hidden"), ("etag", "\"1\"")]
     {
@@ -150,19 +157,31 @@ fn watch(bytes: &Bytes) -> Response<Body> {
     let after = asked.get_field_by_name("after").unwrap().as_i64().unwrap();
     let things = (after + 1..=3).map(|size| encode("kit.v1.Thing", serde_json::json!({"size": size}))).collect();
     match asked.get_field_by_name("name").unwrap().as_str().unwrap() {
-        "broken" => messages(things, &Status::unavailable("lost")),
+        "broken" => grpc_messages(things, &Status::unavailable("lost")),
         "missing" => Status::not_found("no such thing").into_http(),
-        "late" => messages(Vec::new(), &Status::aborted("at once")),
+        "late" => grpc_messages(Vec::new(), &Status::aborted("at once")),
         "quiet" => {
             let frames = futures_util::stream::pending::<Result<Frame<Bytes>, Status>>();
             grpc(Body::new(StreamBody::new(frames)))
         }
-        _ => messages(things, &Status::ok("")),
+        _ => grpc_messages(things, &Status::ok("")),
     }
 }
 
+/// The messages of a gRPC request.
+pub(crate) async fn grpc_requests(body: Body) -> Vec<Bytes> {
+    let mut bytes = body.collect().await.unwrap().to_bytes();
+    let mut requests = Vec::new();
+    while !bytes.is_empty() {
+        let mut head = bytes.split_to(5);
+        assert_eq!(head.get_u8(), 0);
+        requests.push(bytes.split_to(usize::try_from(head.get_u32()).unwrap()));
+    }
+    requests
+}
+
 /// Messages and a status, as gRPC puts them into a response.
-fn messages(messages: Vec<Bytes>, status: &Status) -> Response<Body> {
+pub(crate) fn grpc_messages(messages: Vec<Bytes>, status: &Status) -> Response<Body> {
     let mut framed = BytesMut::new();
     for message in messages {
         framed.put_u8(0);

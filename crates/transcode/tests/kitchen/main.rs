@@ -4,6 +4,11 @@
 
 mod answers;
 mod kit;
+mod live_defects;
+mod loading;
 mod openapi;
+mod public;
 mod requests;
+mod rest_cases;
 mod round_trip;
+mod uploads;

@@ -64,6 +64,6 @@ fn answers_have_the_status_and_the_form_that_they_have() {
     assert!(created["headers"].get("Location").is_some());
     let watched = &openapi["paths"]["/v1/things/{name}:watch"]["get"]["responses"];
     let forms: Vec<&String> = watched["200"]["content"].as_object().unwrap().keys().collect();
-    assert_eq!(forms, ["application/x-ndjson", "text/event-stream"]);
+    assert_eq!(forms, ["application/json", "application/x-ndjson", "text/event-stream"]);
     assert!(watched.get("204").is_some() && watched.get("406").is_some());
 }

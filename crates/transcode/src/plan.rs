@@ -1,0 +1,126 @@
+//! A plan: the tables by which JSON becomes wire bytes and back, without a message in between.
+//!
+//! A plan is quick and says yes or nothing. What it does not understand at first sight, right or wrong, is the
+//! [`Reference`](crate::Reference)'s to read, and to complain about field by field; so a plan has no texts, no leniency and no
+//! rare forms. Whatever both read, they read alike: `tests/agreement` holds them together.
+
+mod read;
+mod tables;
+pub(crate) mod time;
+mod write;
+
+use crate::reference::Defaults;
+use prost_reflect::{DescriptorPool, FieldDescriptor, MessageDescriptor};
+use std::borrow::Cow;
+use std::sync::Arc;
+use tables::Tables;
+
+pub(crate) use read::{Place, Reader, Scalar};
+pub(crate) use tables::{Field, Kind, Label, Message};
+pub(crate) use write::Writer;
+
+/// How messages of one type are read and written.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    tables: Arc<Tables>,
+    message: usize,
+}
+
+/// The plans of all methods of a pool, which share their tables.
+pub(crate) struct Plans(Arc<Tables>);
+
+impl Plans {
+    pub(crate) fn new(pool: &DescriptorPool) -> Self {
+        let mut tables = Tables::default();
+        for service in pool.services() {
+            for method in service.methods() {
+                tables.add(&method.input());
+                tables.add(&method.output());
+            }
+        }
+        Plans(Arc::new(tables))
+    }
+
+    /// The plan of a message that some method has.
+    pub(crate) fn of(&self, message: &MessageDescriptor) -> Plan {
+        match self.0.place(message) {
+            Some(message) => Plan { tables: Arc::clone(&self.0), message },
+            None => Plan::new(message),
+        }
+    }
+}
+
+impl Plan {
+    /// Compiles the tables of a message and of all that it can hold.
+    #[must_use]
+    pub fn new(of: &MessageDescriptor) -> Self {
+        let mut tables = Tables::default();
+        let message = tables.add(of);
+        Plan { tables: Arc::new(tables), message }
+    }
+
+    /// Reads JSON; `None` when it is wrong or unusual.
+    #[must_use]
+    pub fn read(&self, json: &[u8]) -> Option<Vec<u8>> {
+        let mut reader = Reader::new(&self.tables);
+        reader.message(self.message(), json)?;
+        Some(reader.into_wire())
+    }
+
+    /// Writes JSON; `None` when the bytes are no such message, or an unusual one.
+    #[must_use]
+    pub fn write(&self, wire: &[u8], defaults: Defaults) -> Option<Vec<u8>> {
+        let mut writer = Writer::new(&self.tables, defaults);
+        writer.message(self.message(), wire).ok()?;
+        Some(writer.into_json())
+    }
+
+    /// Writes one field, as [`Plan::write`] the whole message.
+    pub(crate) fn write_field(&self, field: &FieldDescriptor, wire: &[u8]) -> Option<Vec<u8>> {
+        let mut writer = Writer::new(&self.tables, Defaults::Written);
+        let at = self.message().field_of_number(field.number(), 0)?;
+        writer.field(self.message(), at, wire).ok()?;
+        Some(writer.into_json())
+    }
+
+    /// The text of a field within fields, as it stands in a path; `None` for what is not set, or no scalar.
+    pub(crate) fn text<'p>(&'p self, path: impl Iterator<Item = &'p str>, wire: &[u8]) -> Option<String> {
+        let mut message = self.message();
+        let mut wire = Cow::Borrowed(wire);
+        let mut path = path.peekable();
+        while let Some(name) = path.next() {
+            let at = message.field_of_key(name, 0)?;
+            let field = &message.fields[at];
+            if path.peek().is_none() {
+                let mut writer = Writer::new(&self.tables, Defaults::Written);
+                writer.field(message, at, &wire).ok()?;
+                return match serde_json::from_slice::<serde_json::Value>(&writer.into_json()).ok()? {
+                    serde_json::Value::String(text) => Some(text),
+                    number @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_)) => Some(number.to_string()),
+                    _ => None,
+                };
+            }
+            wire = Cow::Owned(crate::wire::merged(&wire, field.number).ok()??.into_owned());
+            message = self.below(field)?;
+        }
+        None
+    }
+
+    pub(crate) fn message(&self) -> &Message {
+        &self.tables.messages[self.message]
+    }
+
+    /// The message in a field whose fields can be named from outside: a singular one that is an object.
+    pub(crate) fn below(&self, field: &Field) -> Option<&Message> {
+        match (field.kind, field.label) {
+            (Kind::Message(of), Label::One { .. }) => {
+                Some(&self.tables.messages[of]).filter(|message| message.form == tables::Form::Object)
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn tables(&self) -> &Tables {
+        &self.tables
+    }
+}

@@ -1,0 +1,109 @@
+//! The plan and the reference agree: what both read and write, they read and write alike, and the plan takes nothing more.
+
+#![expect(clippy::unwrap_used, reason = "what is beside the test functions is a part of tests too")]
+
+mod choices;
+
+use choices::Choices;
+use proptest::collection::vec;
+use proptest::prelude::any;
+use proptest::test_runner::{Config, TestRunner};
+use prost_reflect::MessageDescriptor;
+use serde_json::Value as Json;
+use std::sync::LazyLock;
+use transcode::{Defaults, Plan, Reference, Unknown};
+
+/// Cases of each test: some seconds in a debug build.
+const CASES: u32 = 2_000;
+/// Bytes that choose a case at most.
+const BYTES_MAX: usize = 400;
+
+static KINDS: LazyLock<MessageDescriptor> = LazyLock::new(|| {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/agreement");
+    let mut compiler = protox::Compiler::new([folder]).unwrap();
+    let pool = compiler.include_imports(true).open_file("kinds.proto").unwrap().descriptor_pool();
+    pool.get_message_by_name("kinds.v1.Kinds").unwrap()
+});
+static PLAN: LazyLock<Plan> = LazyLock::new(|| Plan::new(&KINDS));
+static REFERENCE: LazyLock<Reference> = LazyLock::new(|| Reference::new(KINDS.clone(), Unknown::Refused));
+
+fn for_all(check: impl Fn(&mut Choices<'_>)) {
+    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(CASES) });
+    let outcome = runner.run(&vec(any::<u8>(), 0..BYTES_MAX), |bytes| {
+        check(&mut Choices(&bytes));
+        Ok(())
+    });
+    outcome.unwrap();
+}
+
+fn json(bytes: &[u8]) -> Json {
+    serde_json::from_slice(bytes).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(bytes)))
+}
+
+/// What a message is, by the reference.
+fn meaning(wire: &[u8]) -> Json {
+    json(&REFERENCE.write(wire, Defaults::Written).unwrap())
+}
+
+#[track_caller]
+fn check_read(text: &str) -> bool {
+    let Some(planned) = PLAN.read(text.as_bytes()) else { return false };
+    let read = REFERENCE.read(text.as_bytes()).unwrap_or_else(|error| panic!("the plan takes {text}: {error}"));
+    assert_eq!(meaning(&planned), meaning(&read), "{text}");
+    true
+}
+
+#[test]
+fn a_message_is_written_alike() {
+    for_all(|choices| {
+        let mut wire = choices.wire(&KINDS);
+        let is_damaged = choices.damage(&mut wire);
+        let defaults = [Defaults::Written, Defaults::LeftOut][choices.below(2)];
+        match (PLAN.write(&wire, defaults), REFERENCE.write(&wire, defaults)) {
+            (Some(planned), Ok(written)) => assert_eq!(json(&planned), json(&written)),
+            // A value that another one replaced is not looked at by the plan, so it may be broken.
+            (Some(_) | None, Err(_)) => {}
+            // `prost-reflect` takes maps of any wire type.
+            (None, Ok(_)) if is_damaged => {}
+            (None, Ok(written)) => panic!("the plan does not write {}", String::from_utf8_lossy(&written)),
+        }
+    });
+}
+
+#[test]
+fn what_is_written_is_read_by_the_plan() {
+    for_all(|choices| {
+        use prost::Message;
+        let wire = choices.message(&KINDS, 0).encode_to_vec();
+        let Ok(written) = REFERENCE.write(&wire, Defaults::Written) else { return };
+
+        assert!(check_read(std::str::from_utf8(&written).unwrap()), "{}", String::from_utf8_lossy(&written));
+    });
+}
+
+#[test]
+fn spoilt_json_is_read_alike_or_left_to_the_reference() {
+    for_all(|choices| {
+        let wire = choices.wire(&KINDS);
+        let Ok(written) = REFERENCE.write(&wire, Defaults::Written) else { return };
+        let mut document = json(&written);
+        for _ in 0..=choices.below(3) {
+            choices.spoil(&mut document);
+        }
+        check_read(&document.to_string());
+    });
+}
+
+#[test]
+fn broken_text_is_read_alike_or_left_to_the_reference() {
+    for_all(|choices| {
+        let mut text = choices.json(0).to_string();
+        let parts =
+            [r#"{"string":"#, r#"{"kinds":{"int32":"#, "}", "]", "\"", ",", ":", "\\u0000", "1e5", "-", " ", "{}"];
+        for _ in 0..choices.below(5) {
+            text.insert_str(0, parts[choices.below(parts.len())]);
+            text.push_str(parts[choices.below(parts.len())]);
+        }
+        check_read(&text);
+    });
+}
