@@ -135,6 +135,7 @@ impl Supervisor {
 
     async fn open_gateway(&mut self, running: &mut Running) -> Result<(), Error> {
         let deps = gateway::Deps {
+            contract: proto::FILE_DESCRIPTOR_SET,
             // A gateway that was stopped comes back where it was, also when its port was chosen by the system.
             listen: self.address.unwrap_or(self.config.listen),
             upstreams: self.wiring.services(),

@@ -37,10 +37,14 @@ impl Services {
 }
 
 /// Health, and reflection of the services with these names and of the own ones.
-pub(crate) fn own_services(health: HealthServer<impl Health>, names: &[&str]) -> Result<Routes, Error> {
+pub(crate) fn own_services(
+    health: HealthServer<impl Health>,
+    contract: &[u8],
+    names: &[&str],
+) -> Result<Routes, Error> {
     let builder = || {
         let builder = Builder::configure()
-            .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(contract)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)

@@ -38,6 +38,8 @@ pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
 pub struct Deps {
     /// Where to listen; port 0 is any that is free.
     pub listen: SocketAddr,
+    /// An encoded `FileDescriptorSet` of the services, with their `google.api.http` rules.
+    pub contract: &'static [u8],
     /// The services by their full names, such as `comanda.order.v1.OrderService`. No other is served.
     pub upstreams: BTreeMap<&'static str, Upstream>,
     /// Where requests are counted.
@@ -66,10 +68,10 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Gate
     let local_address = listener.local_addr().map_err(listen)?;
 
     let drain = tasks.drain_request();
-    let transcoder = Transcoder::new(proto::FILE_DESCRIPTOR_SET, config.transcode.clone()).map_err(Error::Contract)?;
+    let transcoder = Transcoder::new(deps.contract, config.transcode.clone()).map_err(Error::Contract)?;
     let names: Vec<&'static str> = deps.upstreams.keys().copied().collect();
     let (reporter, health) = tonic_health::server::health_reporter();
-    let own = grpc::own_services(health, &names)?;
+    let own = grpc::own_services(health, deps.contract, &names)?;
     rpc::health::report(&reporter, &deps.upstreams).await;
     tasks.spawn("gateway-health", rpc::health::follow(reporter, deps.upstreams.clone(), drain.clone()));
 

@@ -92,6 +92,7 @@ impl Port {
         let (probed_orders, probed_consumers) = (orders.clone(), consumers.clone());
         let deps = Deps {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            contract: proto::FILE_DESCRIPTOR_SET,
             upstreams: BTreeMap::from([(ORDERS, orders), (CONSUMERS, consumers)]),
             metrics,
             readiness: Arc::new(move || {
