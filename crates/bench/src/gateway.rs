@@ -166,7 +166,7 @@ async fn full(case: Case, subject: Subject, process: &Process, lasts: Duration, 
 /// What a gateway adds to the time of a single call, beside one that goes to the backend at once.
 async fn one_connection(site: &Site, round: u32, arguments: &Arguments, report: &mut Report) -> Measured<()> {
     let lasts = Lasts::For(arguments.lasts() / 3);
-    let mut median = async |case: Case, process: &Process| -> Measured<f64> {
+    let median = async |case: Case, process: &Process| -> Measured<f64> {
         let mut took = drive(case, Width::ONE, process.address, lasts).await?;
         took.sort_by(f64::total_cmp);
         Ok(percentile(&took, 0.5))

@@ -8,7 +8,6 @@ pub(crate) const GREETER: &str = "hello.v1.Greeter";
 pub(crate) use generated::*;
 
 #[expect(
-    missing_docs,
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
     unreachable_pub,
