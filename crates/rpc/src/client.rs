@@ -18,6 +18,7 @@ mod config;
 pub(crate) mod deadline;
 pub(crate) mod endpoint;
 mod fault;
+mod http2;
 mod keep;
 mod line;
 mod load;
