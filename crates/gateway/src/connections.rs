@@ -114,7 +114,7 @@ async fn connection(
     let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
     let served = tokio::select! {
         served = connection.as_mut() => served,
-        () = drain.requested() => {
+        () = drain.watch() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
