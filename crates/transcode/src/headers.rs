@@ -2,25 +2,26 @@
 
 use crate::Config;
 use crate::refused::Refused;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::time::Duration;
 use tonic::Status;
 
 /// Request headers that reach a service as metadata; no others do.
-const FORWARDED: [&str; 8] = [
-    "accept-language",
-    "authorization",
-    "baggage",
-    "idempotency-key",
-    "prefer",
-    "traceparent",
-    "tracestate",
-    "x-request-id",
+static FORWARDED: [HeaderName; 8] = [
+    header::ACCEPT_LANGUAGE,
+    header::AUTHORIZATION,
+    HeaderName::from_static("baggage"),
+    HeaderName::from_static("idempotency-key"),
+    HeaderName::from_static("prefer"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("x-request-id"),
 ];
 /// Metadata of an answer that reaches the client as headers, besides what begins with `x-`.
 const RETURNED: [&str; 3] = ["etag", "preference-applied", "retry-after"];
 /// Headers with a timeout in seconds; `grpc-timeout` has its own form.
-const TIMEOUTS: [&str; 2] = ["request-timeout", "x-request-timeout"];
+static TIMEOUTS: [HeaderName; 2] =
+    [HeaderName::from_static("request-timeout"), HeaderName::from_static("x-request-timeout")];
 
 /// Names of newline-delimited JSON.
 const LINES: [&str; 3] = ["application/x-ndjson", "application/ndjson", "application/jsonl"];
@@ -31,9 +32,9 @@ const LINES: [&str; 3] = ["application/x-ndjson", "application/ndjson", "applica
 /// When a timeout cannot be read.
 pub(crate) fn request(headers: &HeaderMap, config: &Config) -> Result<HeaderMap, Refused> {
     let mut metadata = HeaderMap::new();
-    for name in FORWARDED {
+    for name in &FORWARDED {
         for value in headers.get_all(name) {
-            metadata.append(HeaderName::from_static(name), value.clone());
+            metadata.append(name, value.clone());
         }
     }
     if let Some(timeout) = timeout(headers)? {
@@ -58,7 +59,7 @@ fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Refused> {
     let grpc = headers.get_all(rpc::timeout::HEADER).iter();
     let grpc =
         grpc.map(|value| rpc::timeout::parse(value).map_err(|error| Status::invalid_argument(error.to_string())));
-    let plain = TIMEOUTS.iter().flat_map(|name| headers.get_all(*name).iter().map(move |value| seconds(name, value)));
+    let plain = TIMEOUTS.iter().flat_map(|name| headers.get_all(name).iter().map(move |value| seconds(name, value)));
     for timeout in grpc.chain(plain) {
         let timeout = timeout?;
         shortest = Some(shortest.map_or(timeout, |shortest| shortest.min(timeout)));
@@ -66,7 +67,7 @@ fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Refused> {
     Ok(shortest)
 }
 
-fn seconds(name: &str, value: &HeaderValue) -> Result<Duration, Status> {
+fn seconds(name: &HeaderName, value: &HeaderValue) -> Result<Duration, Status> {
     let text = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'));
     let timeout = text.and_then(|text| text.parse().ok()).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     timeout.ok_or_else(|| Status::invalid_argument(format!("{name} must be a number of seconds")))
