@@ -1,7 +1,7 @@
 //! What a service says of itself: its descriptors, read once.
 
 use super::own_services;
-use super::shape::{Shape, Types, fingerprint};
+use super::shape::{self, Shape, Types, fingerprint};
 use prost_reflect::{DescriptorError, DescriptorPool, MethodDescriptor};
 use prost_types::MethodOptions;
 use prost_types::method_options::IdempotencyLevel;
@@ -37,14 +37,19 @@ pub(crate) struct Described {
     pub(crate) face: u64,
 }
 
+/// Why descriptors cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Misread {
+    #[error("they are no descriptor set, or refer to what is not in it")]
+    Descriptors(#[source] DescriptorError),
+    #[error("its methods reach more types than {} in all", shape::REACHED_MAX)]
+    TooMany,
+}
+
 impl Description {
     /// Reads an encoded `FileDescriptorSet`. `services`: those that are served; without it, all that are in it.
-    pub(crate) fn read(
-        set: &[u8],
-        services: Option<&BTreeSet<String>>,
-        unknown: Unknown,
-    ) -> Result<Self, DescriptorError> {
-        let pool = DescriptorPool::decode(set)?;
+    pub(crate) fn read(set: &[u8], services: Option<&BTreeSet<String>>, unknown: Unknown) -> Result<Self, Misread> {
+        let pool = DescriptorPool::decode(set).map_err(Misread::Descriptors)?;
         let mut rules: BTreeMap<Arc<str>, Vec<Rule>> = BTreeMap::new();
         let compiled = Rules::of(&pool, |_| unknown);
         for rule in compiled.kept {
@@ -59,7 +64,8 @@ impl Description {
             for method in service.methods() {
                 let rpc = format!("{name}/{}", method.name());
                 let rules = rules.remove(rpc.as_str()).unwrap_or_default();
-                methods.insert(format!("/{rpc}").into(), Described::of(&method, name.clone(), rules, &mut types));
+                let described = Described::of(&method, name.clone(), rules, &mut types).ok_or(Misread::TooMany)?;
+                methods.insert(format!("/{rpc}").into(), described);
             }
         }
         let id = Description::id(set, services);
@@ -80,11 +86,11 @@ impl Description {
 }
 
 impl Described {
-    fn of(method: &MethodDescriptor, service: Arc<str>, rules: Vec<Rule>, types: &mut Types) -> Self {
-        let shape = Shape::of(method, types);
+    fn of(method: &MethodDescriptor, service: Arc<str>, rules: Vec<Rule>, types: &mut Types) -> Option<Self> {
+        let shape = Shape::of(method, types)?;
         let told: Vec<String> = rules.iter().map(Rule::told).collect();
         let face = fingerprint(&[&shape.id.to_be_bytes(), told.join(", ").as_bytes()]);
-        Described { service, shape, config: config(method), rules, face }
+        Some(Described { service, shape, config: config(method), rules, face })
     }
 }
 

@@ -3,6 +3,7 @@
 //! <https://github.com/grpc/grpc/blob/master/doc/server-reflection.md>. One stream, one question after the other; what comes is bounded
 //! in bytes, files and time, since it is somebody else's.
 
+use super::description::Misread;
 use super::own_services;
 use prost::Message as _;
 use prost::encoding::{WireType, encode_key, encode_varint};
@@ -59,6 +60,12 @@ impl Default for ReflectionConfig {
     }
 }
 
+impl ReflectionConfig {
+    fn too_large(&self) -> ReflectError {
+        ReflectError::TooLarge { bytes_max: self.bytes_max, files_max: self.files_max }
+    }
+}
+
 /// What an endpoint said.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Reflected {
@@ -86,7 +93,7 @@ pub(crate) enum ReflectError {
     #[error("a file of it is no descriptor")]
     Malformed(#[source] prost::DecodeError),
     #[error("its descriptors do not fit together")]
-    Misfit(#[source] prost_reflect::DescriptorError),
+    Misfit(#[source] Misread),
 }
 
 /// Asks an endpoint.
@@ -96,6 +103,10 @@ pub(crate) async fn ask(visit: Visit, config: &ReflectionConfig) -> Result<Refle
         for path in PATHS {
             match ask_at(visit.clone(), PathAndQuery::from_static(path), config).await {
                 Err(ReflectError::Failed(status)) if status.code() == Code::Unimplemented => {}
+                // A message that is larger than all of them may be.
+                Err(ReflectError::Failed(status)) if status.code() == Code::OutOfRange => {
+                    return Err(config.too_large());
+                }
                 answered => return answered,
             }
         }
@@ -184,7 +195,6 @@ struct Files<'c> {
 impl Files<'_> {
     fn take(&mut self, reply: Reply) -> Result<(), ReflectError> {
         let Reply::FileDescriptorResponse(files) = reply else { return Err(ReflectError::Nonsense) };
-        let ReflectionConfig { bytes_max, files_max, .. } = *self.config;
         for bytes in files.file_descriptor_proto {
             // Only read here; what its options have of extensions is kept in the bytes.
             let file = FileDescriptorProto::decode(bytes.as_slice()).map_err(ReflectError::Malformed)?;
@@ -196,8 +206,9 @@ impl Files<'_> {
             let unknown = file.dependency.iter().filter(|name| !self.files.contains_key(*name));
             self.wanted.extend(unknown.cloned());
             self.files.insert(file.name().to_owned(), bytes);
-            if self.bytes > bytes_max || self.files.len() + self.wanted.len() > files_max {
-                return Err(ReflectError::TooLarge { bytes_max, files_max });
+            let files = self.files.len() + self.wanted.len();
+            if self.bytes > self.config.bytes_max || files > self.config.files_max {
+                return Err(self.config.too_large());
             }
         }
         Ok(())

@@ -54,7 +54,7 @@ impl Reflection {
 }
 
 fn answer(catalog: &Catalog, question: Question) -> Result<Reply, Status> {
-    let mut pools = catalog.pools.iter().map(|(_, pool)| pool);
+    let mut pools = catalog.pools.values();
     match question {
         Question::ListServices(_) => {
             let service = catalog.pools.keys().map(|name| ServiceResponse { name: name.to_string() }).collect();

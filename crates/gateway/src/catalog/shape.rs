@@ -5,6 +5,10 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+/// Types at most that the methods of one description reach, counted for each method. 500,000: a thousand methods with five hundred each,
+/// and some 50 MB.
+pub(super) const REACHED_MAX: usize = 500_000;
+
 /// A method with all types that it reaches.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
@@ -27,7 +31,10 @@ enum Type {
 
 /// The types that the shapes of one descriptor set share.
 #[derive(Debug, Default)]
-pub(crate) struct Types(HashMap<Arc<str>, (Arc<Type>, Vec<Reached>)>);
+pub(crate) struct Types {
+    known: HashMap<Arc<str>, (Arc<Type>, Vec<Reached>)>,
+    reached: usize,
+}
 
 #[derive(Debug, Clone)]
 enum Reached {
@@ -36,7 +43,8 @@ enum Reached {
 }
 
 impl Shape {
-    pub(crate) fn of(method: &MethodDescriptor, types: &mut Types) -> Self {
+    /// `None` when the methods so far reach too many types.
+    pub(crate) fn of(method: &MethodDescriptor, types: &mut Types) -> Option<Self> {
         let (input, output) = (method.input(), method.output());
         let mut shape = Shape {
             id: 0,
@@ -52,12 +60,12 @@ impl Shape {
             if shape.types.contains_key(&name) {
                 continue;
             }
-            let (found, further) = types.get(&name, &reached);
+            let (found, further) = types.get(&name, &reached)?;
             left.extend(further);
             shape.types.insert(name, found);
         }
         shape.id = fingerprint(&[method.full_name().as_bytes(), format!("{shape:?}").as_bytes()]);
-        shape
+        Some(shape)
     }
 
     /// Whether a service with this method understands everything that a client writes who knows the other, and answers in a way that such a
@@ -87,12 +95,14 @@ impl Type {
 impl Types {
     /// The names of types that mean something else in another set.
     pub(crate) fn conflicts<'t>(&'t self, other: &'t Types) -> impl Iterator<Item = &'t str> {
-        let differs = |name: &Arc<str>, own: &Type| other.0.get(name).is_some_and(|(other, _)| **other != *own);
-        self.0.iter().filter(move |(name, (own, _))| differs(name, own)).map(|(name, _)| &**name)
+        let differs = |name: &Arc<str>, own: &Type| other.known.get(name).is_some_and(|(other, _)| **other != *own);
+        self.known.iter().filter(move |(name, (own, _))| differs(name, own)).map(|(name, _)| &**name)
     }
 
-    fn get(&mut self, name: &Arc<str>, reached: &Reached) -> (Arc<Type>, Vec<Reached>) {
-        self.0.entry(name.clone()).or_insert_with(|| reached.read()).clone()
+    fn get(&mut self, name: &Arc<str>, reached: &Reached) -> Option<(Arc<Type>, Vec<Reached>)> {
+        self.reached += 1;
+        let found = self.known.entry(name.clone()).or_insert_with(|| reached.read());
+        (self.reached <= REACHED_MAX).then(|| found.clone())
     }
 }
 
@@ -162,7 +172,7 @@ mod tests {
         let file = format!("service Shop {{ rpc Buy(Order) returns (Order); }} {messages}");
         let pool = samples::pool("shop/v1/shop.proto", "shop.v1", &file);
         let method = pool.get_service_by_name("shop.v1.Shop").unwrap().methods().next().unwrap();
-        Shape::of(&method, &mut Types::default())
+        Shape::of(&method, &mut Types::default()).unwrap()
     }
 
     const PLAIN: &str = "message Order { string sku = 1; Size size = 2; } enum Size { SIZE_UNSPECIFIED = 0; }";
