@@ -8,7 +8,7 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub struct ServiceView {
     /// What the service is called.
-    pub service: &'static str,
+    pub service: Arc<str>,
     /// The breaker of the service as a whole.
     pub breaker: Snapshot,
     /// Its endpoints.
