@@ -5,6 +5,7 @@ use crate::metrics::{Measure, Metrics};
 use crate::own::{ALLOW, Endpoint, Endpoints};
 use crate::unread;
 use futures_util::FutureExt;
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
 use std::any::Any;
 use std::convert::Infallible;
@@ -48,7 +49,8 @@ impl Front {
             return self.pass_through(request, self.metrics.begin("grpc")).await;
         }
         if let Some(endpoint) = self.own_endpoints.at(request.uri().path()) {
-            return self.own(endpoint, request.method()).await;
+            let (head, _) = request.into_parts();
+            return self.own(endpoint, &head).await;
         }
         let mut measure = self.metrics.begin("rest");
         let reads_on = unread::is_worth_reading(request.version(), request.headers());
@@ -66,9 +68,9 @@ impl Front {
         response.map(|body| measure.until_sent(body))
     }
 
-    async fn own(&self, endpoint: Endpoint, method: &Method) -> Response<Body> {
-        let answer = self.own_endpoints.answer(endpoint, method).await;
-        answer.unwrap_or_else(|| self.transcoder.method_not_allowed(method, ALLOW))
+    async fn own(&self, endpoint: Endpoint, head: &Parts) -> Response<Body> {
+        let answer = self.own_endpoints.answer(endpoint, &head.method, &head.headers).await;
+        answer.unwrap_or_else(|| self.transcoder.method_not_allowed(&head.method, ALLOW))
     }
 
     async fn pass_through(&self, request: Request<Body>, mut measure: Measure) -> Response<Body> {

@@ -2,10 +2,11 @@
 //!
 //! One listener speaks HTTP/1.1 and HTTP/2 with prior knowledge. A gRPC call passes to the service that its path names; anything else
 //! is transcoded by the `google.api.http` rules of the contract. The gateway itself answers gRPC health and reflection,
-//! `/openapi.json`, `/healthz`, `/readyz` and `/metrics`.
+//! `/openapi.json`, `/docs`, `/healthz`, `/readyz` and `/metrics`.
 
 mod config;
 mod connections;
+mod docs;
 mod drained;
 mod error;
 mod first_bytes;
@@ -74,7 +75,7 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Gate
     tasks.spawn("gateway-health", rpc::health::follow(reporter, deps.upstreams.clone(), drain.clone()));
 
     let front = Front {
-        own_endpoints: own::Endpoints::new(&transcoder, deps.readiness, deps.metrics_text),
+        own_endpoints: own::Endpoints::new(own::openapi([&transcoder]), deps.readiness, deps.metrics_text),
         services: grpc::Services::new(own, deps.upstreams, &drain),
         metrics: deps.metrics,
         transcoder,

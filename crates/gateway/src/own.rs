@@ -1,9 +1,10 @@
-//! The endpoints that are no RPC: `/`, `/openapi.json`, `/healthz`, `/readyz`, `/metrics`.
+//! The endpoints that are no RPC: `/`, `/openapi.json`, `/docs`, `/healthz`, `/readyz`, `/metrics`.
 
 use crate::MetricsText;
+use crate::docs::{self, File, Tagged};
 use crate::readiness::{ReadinessProbe, State};
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::Full;
 use serde_json::json;
 use tonic::body::Body;
@@ -12,12 +13,17 @@ use transcode::{Document, Transcoder};
 /// The media type of OpenMetrics.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const JSON: &str = "application/json";
+/// What the description of the API says first.
+const ABOUT: &str = "Takes orders for many restaurants and never turns one away because another service is down.\n\n\
+    Every error is a `google.rpc.Status`. Every GET has a HEAD, and OPTIONS tells which methods a path has. \
+    Bodies and queries are read strictly: what is not described is refused, with the path of the field. \
+    A field can be given by its name in JSON or in the `.proto` file.";
 /// The methods of these endpoints.
 pub(crate) const ALLOW: &str = "GET, HEAD, OPTIONS";
 
 /// Answers the own endpoints.
 pub(crate) struct Endpoints {
-    openapi: Bytes,
+    openapi: Tagged,
     readiness: ReadinessProbe,
     metrics_text: Option<MetricsText>,
 }
@@ -27,20 +33,15 @@ pub(crate) struct Endpoints {
 pub(crate) enum Endpoint {
     Root,
     OpenApi,
+    Docs(&'static File),
     Health,
     Readiness,
     Metrics,
 }
 
 impl Endpoints {
-    pub(crate) fn new(transcoder: &Transcoder, readiness: ReadinessProbe, metrics_text: Option<MetricsText>) -> Self {
-        let document = Document {
-            title: "Comanda".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            description: "Takes orders for many restaurants and never turns one away because another service is down."
-                .to_owned(),
-        };
-        Endpoints { openapi: transcoder.openapi(&document).to_string().into(), readiness, metrics_text }
+    pub(crate) fn new(openapi: Bytes, readiness: ReadinessProbe, metrics_text: Option<MetricsText>) -> Self {
+        Endpoints { openapi: Tagged::new(openapi), readiness, metrics_text }
     }
 
     /// The endpoint at a path.
@@ -51,12 +52,17 @@ impl Endpoints {
             "/healthz" => Some(Endpoint::Health),
             "/readyz" => Some(Endpoint::Readiness),
             "/metrics" => self.metrics_text.as_ref().map(|_| Endpoint::Metrics),
-            _ => None,
+            path => docs::at(path).map(Endpoint::Docs),
         }
     }
 
     /// Answers a request for an endpoint; `None` when its method is not one of [`ALLOW`].
-    pub(crate) async fn answer(&self, endpoint: Endpoint, method: &Method) -> Option<Response<Body>> {
+    pub(crate) async fn answer(
+        &self,
+        endpoint: Endpoint,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Option<Response<Body>> {
         if method == Method::OPTIONS {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NO_CONTENT;
@@ -68,7 +74,8 @@ impl Endpoints {
         }
         Some(match endpoint {
             Endpoint::Root => response(StatusCode::OK, JSON, root()),
-            Endpoint::OpenApi => response(StatusCode::OK, JSON, self.openapi.clone()),
+            Endpoint::OpenApi => self.openapi.answer(JSON, headers),
+            Endpoint::Docs(file) => file.answer(headers),
             Endpoint::Health => response(StatusCode::OK, JSON, json!({"status": "ok"}).to_string().into()),
             Endpoint::Readiness => self.readiness().await,
             Endpoint::Metrics => {
@@ -90,9 +97,22 @@ impl Endpoints {
 }
 
 fn root() -> Bytes {
-    json!({"name": "comanda", "openapi": "/openapi.json", "ready": "/readyz", "grpc": "reflection and health on this port"})
+    let grpc = "reflection and health on this port";
+    json!({"name": "comanda", "openapi": "/openapi.json", "docs": "/docs", "ready": "/readyz", "grpc": grpc})
         .to_string()
         .into()
+}
+
+/// The description of all that some transcoders serve.
+pub(crate) fn openapi<'t>(transcoders: impl IntoIterator<Item = &'t Transcoder>) -> Bytes {
+    let document = Document {
+        title: "Comanda".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        description: ABOUT.to_owned(),
+        formats: proto::formats::formats(),
+        ..Document::default()
+    };
+    transcode::openapi(&document, transcoders).to_string().into()
 }
 
 fn response(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Body> {
