@@ -5,6 +5,7 @@ use crate::metrics::{Measure, Metrics};
 use crate::own::{ALLOW, Endpoint, Endpoints};
 use crate::unread;
 use futures_util::FutureExt;
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
 use std::any::Any;
 use std::convert::Infallible;
@@ -51,7 +52,8 @@ impl Front {
             return pass_through(catalog, request, self.metrics.begin("grpc")).await;
         }
         if let Some(endpoint) = self.own_endpoints.at(request.uri().path()) {
-            return self.own(catalog, endpoint, request.method()).await;
+            let (head, _) = request.into_parts();
+            return self.own(catalog, endpoint, &head).await;
         }
         let mut measure = self.metrics.begin("rest");
         let reads_on = unread::is_worth_reading(request.version(), request.headers());
@@ -69,9 +71,9 @@ impl Front {
         response.map(|body| measure.until_sent(body))
     }
 
-    async fn own(&self, catalog: &Catalog, endpoint: Endpoint, method: &Method) -> Response<Body> {
-        let answer = self.own_endpoints.answer(endpoint, method, catalog).await;
-        answer.unwrap_or_else(|| catalog.transcoder.method_not_allowed(method, ALLOW))
+    async fn own(&self, catalog: &Catalog, endpoint: Endpoint, head: &Parts) -> Response<Body> {
+        let answer = self.own_endpoints.answer(endpoint, head, catalog).await;
+        answer.unwrap_or_else(|| catalog.transcoder.method_not_allowed(&head.method, ALLOW))
     }
 }
 

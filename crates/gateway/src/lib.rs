@@ -3,11 +3,12 @@
 //! One listener speaks HTTP/1.1 and HTTP/2 with prior knowledge. A gRPC call passes to the service that its path names; anything else
 //! is transcoded by the `google.api.http` rules of that service. What is served is Comanda's contract, and any other gRPC service that the
 //! configuration or Consul names. The gateway itself answers gRPC health and reflection,
-//! `/openapi.json`, `/healthz`, `/readyz` and `/metrics`.
+//! `/openapi.json`, `/docs`, `/healthz`, `/readyz` and `/metrics`.
 
 mod catalog;
 mod config;
 mod connections;
+mod docs;
 mod drained;
 mod error;
 mod first_bytes;
