@@ -1,6 +1,7 @@
 //! Why the gateway could not start.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// Why the gateway could not start.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +14,15 @@ pub enum Error {
         /// What the system said.
         #[source]
         source: std::io::Error,
+    },
+    /// A file of the port's certificate cannot be used.
+    #[error("failed to use {} for TLS", path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The contract's HTTP rules cannot be served.
     #[error("failed to make routes of the contract")]

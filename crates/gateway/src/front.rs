@@ -1,5 +1,6 @@
 //! Decides who answers a request: a service as gRPC, an own endpoint, or the transcoder.
 
+use crate::edge::Spoken;
 use crate::grpc::Services;
 use crate::metrics::{Measure, Metrics};
 use crate::own::{ALLOW, Endpoint, Endpoints};
@@ -46,7 +47,8 @@ impl Front {
 
     async fn dispatch(&self, request: Request<Body>, is_grpc: bool) -> Response<Body> {
         if is_grpc {
-            return self.pass_through(request, self.metrics.begin("grpc")).await;
+            let Spoken(protocol) = request.extensions().get().copied().unwrap_or(Spoken("grpc"));
+            return self.pass_through(request, self.metrics.begin(protocol)).await;
         }
         if let Some(endpoint) = self.own_endpoints.at(request.uri().path()) {
             let (head, _) = request.into_parts();

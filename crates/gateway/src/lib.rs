@@ -8,6 +8,7 @@ mod config;
 mod connections;
 mod docs;
 mod drained;
+mod edge;
 mod error;
 mod first_bytes;
 mod front;
@@ -18,10 +19,12 @@ mod readiness;
 mod unread;
 
 pub use config::Config;
+pub use edge::{Certificate, ClientCertificate, Peer, TlsConfig};
 pub use error::Error;
 pub use metrics::Metrics;
 pub use readiness::{Check, Readiness, ReadinessProbe, State};
 
+use crate::edge::{Edge, Tls};
 use crate::front::Front;
 use lifecycle::Tasks;
 use rpc::Upstream;
@@ -60,7 +63,7 @@ pub struct Gateway {
 /// `drain_timeout_ms` to end, and streams are ended with UNAVAILABLE.
 ///
 /// # Errors
-/// When the port cannot be opened, or the contract cannot be served.
+/// When the port cannot be opened, its certificate cannot be used, or the contract cannot be served.
 pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Gateway, Error> {
     let listen = |source| Error::Listen { address: deps.listen, source };
     let listener = TcpListener::bind(deps.listen).await.map_err(listen)?;
@@ -80,7 +83,11 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Gate
         metrics: deps.metrics,
         transcoder,
     };
-    tasks.spawn("gateway", connections::serve(listener, Arc::new(front), config, drain));
+    let tls = config.tls.as_ref().map(Tls::load).transpose()?.map(|(tls, reload)| {
+        tasks.spawn("gateway-certificate", reload.run(drain.clone()));
+        tls
+    });
+    tasks.spawn("gateway", connections::serve(listener, Edge { front }, tls, config, drain));
     info!(address = %local_address, "gateway started");
     Ok(Gateway { local_address })
 }
