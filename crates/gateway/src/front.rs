@@ -1,6 +1,7 @@
 //! Decides who answers a request: a service as gRPC, an own endpoint, or the transcoder.
 
 use crate::catalog::{Catalog, Current, Own};
+use crate::edge::Spoken;
 use crate::metrics::{Measure, Metrics};
 use crate::own::{ALLOW, Endpoint, Endpoints};
 use crate::unread;
@@ -49,7 +50,8 @@ impl Front {
 
     async fn dispatch(&self, catalog: &Catalog, request: Request<Body>, is_grpc: bool) -> Response<Body> {
         if is_grpc {
-            return pass_through(catalog, request, self.metrics.begin("grpc")).await;
+            let Spoken(protocol) = request.extensions().get().copied().unwrap_or(Spoken("grpc"));
+            return pass_through(catalog, request, self.metrics.begin(protocol)).await;
         }
         if let Some(endpoint) = self.own_endpoints.at(request.uri().path()) {
             let (head, _) = request.into_parts();

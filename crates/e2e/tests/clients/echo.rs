@@ -58,6 +58,11 @@ impl HttpBody for Trailed {
     type Data = Bytes;
     type Error = Status;
 
+    /// So that an answer without a body stays one, which is the only form of an error without one (gRPC over HTTP/2, "Trailers-Only").
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
         Poll::Ready(frame.map(|frame| {

@@ -83,6 +83,11 @@ impl Browser {
         answer["result"]["value"].clone()
     }
 
+    /// Clicks an element, once it is there.
+    pub(crate) async fn click(&mut self, element: &str) {
+        self.eventually(&format!("(() => {{ const it = {element}; it?.click(); return !!it }})()")).await;
+    }
+
     /// What the page was told of under this name.
     pub(crate) fn events<'b>(&'b self, name: &'b str) -> impl Iterator<Item = &'b Json> {
         self.events.iter().filter(move |event| event["method"] == name).map(|event| &event["params"])

@@ -19,11 +19,9 @@ async fn the_page_shows_every_operation_calls_one_and_asks_nobody_else() {
     browser.open(&format!("{}/docs", comanda.url())).await;
     browser.eventually(&format!("document.querySelectorAll('.opblock').length === {operations}")).await;
     let list = "document.querySelector('[data-path=\"/v1/consumers\"]')?.closest('.opblock-get')";
-    browser.eventually(&format!("({list}.querySelector('button').click(), true)")).await;
-    browser
-        .eventually(&format!("({list}.querySelector('.try-out__btn')?.click(), {list}.querySelector('.execute'))"))
-        .await;
-    browser.eventually(&format!("({list}.querySelector('.execute').click(), true)")).await;
+    for element in ["button", ".try-out__btn", ".execute"] {
+        browser.click(&format!("{list}?.querySelector('{element}')")).await;
+    }
     let status = browser
         .eventually(&format!("{list}.querySelector('.live-responses-table .response-col_status')?.innerText"))
         .await;
