@@ -10,12 +10,10 @@ mod configured;
 mod idle;
 mod instructions;
 mod load;
-mod ours;
 mod process;
 mod subject;
 
 pub(crate) use backend::{HelloArguments, serve as serve_hello};
-pub(crate) use ours::{OursArguments, serve as serve_ours};
 
 use crate::Measured;
 use crate::report::{Metric, Report, percentile};

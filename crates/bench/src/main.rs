@@ -31,9 +31,6 @@ enum Bench {
     /// The service that `gateway` stands in front of.
     #[command(hide = true)]
     Hello(gateway::HelloArguments),
-    /// Our gateway in front of it.
-    #[command(hide = true)]
-    GatewayAlone(gateway::OursArguments),
     /// What an idle platform costs.
     Idle(idle::Arguments),
     /// How many orders per second are taken, durably: PostgreSQL beside pgbench, SQLite beside a bare loop.
@@ -48,7 +45,6 @@ async fn main() -> ExitCode {
     let measured = match Bench::parse() {
         Bench::Backend(arguments) => return end(calls::serve(&arguments).await),
         Bench::Hello(arguments) => return end(gateway::serve_hello(&arguments).await),
-        Bench::GatewayAlone(arguments) => return end(gateway::serve_ours(&arguments).await),
         Bench::Gateway(arguments) => gateway::measure(&arguments).await,
         Bench::Calls(arguments) => calls::measure(&arguments).await,
         Bench::Idle(arguments) => idle::measure(&arguments).await,

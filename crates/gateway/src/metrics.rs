@@ -1,5 +1,6 @@
 //! What can be seen of requests: how many, how they ended, how long they took.
 
+use crate::catalog::CatalogMetrics;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 use http_body::{Body as HttpBody, Frame};
@@ -47,6 +48,7 @@ struct Counters {
     requests: Family<Labels, Counter>,
     durations: Family<TimeLabels, Histogram>,
     connections: Gauge,
+    catalog: CatalogMetrics,
     /// Those of each method that was called, by protocol: looked up by what a request has, without making labels of it.
     known: RwLock<HashMap<&'static str, HashMap<String, Arc<OfMethod>>>>,
 }
@@ -68,6 +70,7 @@ impl Metrics {
             requests: Family::default(),
             durations: Family::new_with_constructor(histogram),
             connections: Gauge::default(),
+            catalog: CatalogMetrics::register(registry),
             known: RwLock::default(),
         };
         let requests = "Requests answered, by protocol, method and gRPC code";
@@ -76,6 +79,11 @@ impl Metrics {
         registry.register_with_unit("gateway_request_duration", durations, Unit::Seconds, counters.durations.clone());
         registry.register("gateway_connections", "Connections that are open", counters.connections.clone());
         Metrics(Arc::new(counters))
+    }
+
+    /// Where the catalog is counted.
+    pub(crate) fn catalog(&self) -> CatalogMetrics {
+        self.0.catalog.clone()
     }
 
     /// Counts a connection as open until the guard is dropped.

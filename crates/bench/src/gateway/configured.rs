@@ -10,6 +10,15 @@ pub(super) fn peers() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/peers")
 }
 
+/// Our gateway as a product of its own, which asks the service what it offers.
+pub(super) fn ours(listen: SocketAddr, backend: SocketAddr, folder: &Path) -> Measured<String> {
+    let admin = servers::free::address();
+    let text = format!(
+        "listen = \"{listen}\"\nadmin_listen = \"{admin}\"\n[gateway.services.greeter]\nfrom = \"http://{backend}\"\n"
+    );
+    write(&folder.join("comanda.toml"), text)
+}
+
 /// Envoy with a transcoder and a router, and limits that let 1 MiB through.
 pub(super) fn envoy(listen: SocketAddr, backend: SocketAddr, folder: &Path) -> Measured<String> {
     let text = include_str!("envoy.yaml")

@@ -1,7 +1,8 @@
 //! The gateways that are compared, each a process of its own in front of the same backend.
 
-use super::case::Case;
+use super::case::{Case, Width};
 use super::configured;
+use super::load::{Lasts, drive};
 use super::process::Process;
 use crate::Measured;
 use crate::report::OURS;
@@ -9,7 +10,14 @@ use clap::ValueEnum;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 use tokio::process::Command;
+use tokio::time::{Instant, sleep};
+
+/// How long a gateway may take until it answers; under valgrind that is half a minute.
+const SERVES_WITHIN: Duration = Duration::from_secs(90);
+/// The pause between two looks.
+const LOOKED_AT_EVERY: Duration = Duration::from_millis(50);
 
 /// A way to the backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -66,7 +74,8 @@ impl Subject {
     pub(crate) fn program(self) -> Result<PathBuf, PathBuf> {
         let installed = |name: &str| configured::peers().join("bin").join(name);
         let path = match self {
-            Subject::Direct | Subject::Ours => return Ok(std::env::current_exe().unwrap_or_default()),
+            Subject::Direct => std::env::current_exe().unwrap_or_default(),
+            Subject::Ours => testkit::program().to_owned(),
             Subject::Envoy => installed("envoy"),
             Subject::StructuredProxy => installed("structured-proxy"),
             Subject::RestOverGrpc => installed("rest_over_grpc_edge"),
@@ -85,7 +94,22 @@ impl Subject {
         words.extend(self.arguments(address, backend, folder)?);
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Process::start(self.name(), command, address).await
+        let process = Process::start(self.name(), command, address).await?;
+        self.until_served(&process).await?;
+        Ok(process)
+    }
+
+    /// Waits until calls are answered: a port may be open before it is known what is behind the gateway.
+    async fn until_served(self, process: &Process) -> Measured<()> {
+        let case = Case::SMALL.into_iter().find(|case| self.serves(*case)).unwrap_or(Case::PassThrough);
+        let deadline = Instant::now() + SERVES_WITHIN;
+        while let Err(error) = drive(case, Width::ONE, process.address, Lasts::Calls(1)).await {
+            if Instant::now() > deadline {
+                return Err(format!("{} does not serve within {SERVES_WITHIN:?}: {error}", self.name()).into());
+            }
+            sleep(LOOKED_AT_EVERY).await;
+        }
+        Ok(())
     }
 
     fn arguments(self, listen: SocketAddr, backend: SocketAddr, folder: &Path) -> Measured<Vec<String>> {
@@ -93,7 +117,7 @@ impl Subject {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         Ok(match self {
             Subject::Direct => words(&["hello", "--listen", &listen_text]),
-            Subject::Ours => words(&["gateway-alone", "--listen", &listen_text, "--backend", &backend_text]),
+            Subject::Ours => words(&["serve", "gateway", "--config", &configured::ours(listen, backend, folder)?]),
             Subject::Envoy => {
                 let path = configured::envoy(listen, backend, folder)?;
                 words(&["--config-path", &path, "--concurrency", "2", "--use-dynamic-base-id", "--log-level", "error"])

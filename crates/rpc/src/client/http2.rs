@@ -221,7 +221,10 @@ async fn has_room(stream: &mut SendStream<Bytes>) -> bool {
 /// Hands a frame to the connection; whether it was the last. What fails here fails the answer too, which says so.
 fn put(frame: Option<Result<Frame<Bytes>, tonic::Status>>, is_last: bool, stream: &mut SendStream<Bytes>) -> bool {
     let frame = match frame {
-        None => return stream.send_data(Bytes::new(), true).is_ok() || true,
+        None => {
+            let _is_gone = stream.send_data(Bytes::new(), true).is_err();
+            return true;
+        }
         Some(Err(status)) => {
             stream.send_reset(if status.code() == Code::Cancelled { Reason::CANCEL } else { Reason::INTERNAL_ERROR });
             return true;
@@ -231,7 +234,10 @@ fn put(frame: Option<Result<Frame<Bytes>, tonic::Status>>, is_last: bool, stream
     match frame.into_data() {
         Ok(data) => stream.send_data(data, is_last).is_err() || is_last,
         Err(frame) => match frame.into_trailers() {
-            Ok(trailers) => stream.send_trailers(trailers).is_ok() || true,
+            Ok(trailers) => {
+                let _is_gone = stream.send_trailers(trailers).is_err();
+                true
+            }
             Err(_unknown) => false,
         },
     }
