@@ -141,6 +141,9 @@ where
             None => headers::check_json(headers)?,
         }
     }
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
     let within = Duration::from_millis(config.body_timeout_ms);
     let body = std::pin::pin!(Limited::new(body, bytes_max));
     match tokio::time::timeout(within, body.collect()).await {

@@ -94,11 +94,18 @@ impl<T> Router<T> {
     }
 
     fn search(&self, method: &Method, raw: &[&str], verb: &str) -> Found<'_, T> {
+        if !raw.iter().any(|segment| segment.contains('%')) {
+            return self.search_decoded(method, (raw, raw), verb);
+        }
         let decoded = raw.iter().map(|segment| percent::decode(segment, Keep::Nothing));
         let Some(decoded) = decoded.collect::<Option<Vec<_>>>() else { return Found::Malformed };
         let segments: Vec<&str> = decoded.iter().map(AsRef::as_ref).collect();
+        self.search_decoded(method, (raw, &segments), verb)
+    }
+
+    fn search_decoded(&self, method: &Method, (raw, decoded): (&[&str], &[&str]), verb: &str) -> Found<'_, T> {
         let mut allowed = Vec::new();
-        match self.root.search(&segments, &mut |node| node.end(verb, method, &mut allowed)) {
+        match self.root.search(decoded, &mut |node| node.end(verb, method, &mut allowed)) {
             Some(route) => {
                 let (template, target) = &self.routes[route];
                 values(template, raw).map_or(Found::Malformed, |values| Found::Route(target, values))
@@ -133,8 +140,11 @@ impl Node {
 
     fn end(&self, verb: &str, method: &Method, allowed: &mut Vec<String>) -> Option<usize> {
         let methods = self.ends.get(verb)?;
-        allowed.extend(methods.keys().cloned());
-        methods.get(method.as_str()).copied()
+        let route = methods.get(method.as_str()).copied();
+        if route.is_none() {
+            allowed.extend(methods.keys().cloned());
+        }
+        route
     }
 }
 
@@ -143,6 +153,10 @@ fn values(template: &Template, raw: &[&str]) -> Option<Vec<String>> {
     for variable in &template.variables {
         let keep = if template.is_multi(variable) { Keep::Slash } else { Keep::Nothing };
         let covered = &raw[template.covered(variable, raw.len())];
+        if let [one] = covered {
+            values.push(percent::decode(one, keep)?.into_owned());
+            continue;
+        }
         let decoded = covered.iter().map(|segment| percent::decode(segment, keep)).collect::<Option<Vec<_>>>()?;
         values.push(decoded.join("/"));
     }

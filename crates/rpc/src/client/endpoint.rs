@@ -26,7 +26,7 @@ const CHANCE_MIN: Duration = Duration::from_millis(50);
 /// An endpoint has had its chance when it took this many times what it usually takes.
 const CHANCE: u32 = 2;
 
-/// Which endpoint an answer came from; stands in the answer's extensions.
+/// Which endpoint an answer came from that is nothing but a status; stands in its extensions.
 #[derive(Debug, Clone)]
 pub(crate) struct Peer(pub(crate) Arc<str>);
 
@@ -64,9 +64,9 @@ pub(crate) struct Terms {
 
 impl Terms {
     pub(crate) fn of(request: &Request<Body>, methods: &Methods, config: &PoolConfig) -> Self {
-        let (path, headers) = (request.uri().path(), request.headers());
-        let timeout = methods.attempt_timeout(path, headers, Duration::from_millis(config.attempt_timeout_ms));
-        Terms { timeout, is_held: methods.is_held(path, headers) }
+        let default = Duration::from_millis(config.attempt_timeout_ms);
+        let (timeout, is_held) = methods.terms(request.uri().path(), request.headers(), default);
+        Terms { timeout, is_held }
     }
 }
 
@@ -133,7 +133,10 @@ impl Endpoint {
         let peer = self.name.clone();
         match answer {
             Ok(mut response) => {
-                response.extensions_mut().insert(Peer(peer));
+                // Only an answer that may be asked for again elsewhere has to say where it came from.
+                if code_of(response.headers()).is_some() {
+                    response.extensions_mut().insert(Peer(peer));
+                }
                 Ok(call.follow(response))
             }
             Err(Failed::Returned(request, source)) => {

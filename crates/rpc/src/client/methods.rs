@@ -38,19 +38,19 @@ impl Methods {
         Some(Duration::from_millis(method.hedge_after_ms))
     }
 
-    /// Whether an answer may be held back on purpose, so that taking long says nothing: its method says so, or the caller asked for it
-    /// (`Prefer: wait`, RFC 7240 4.3).
-    pub(crate) fn is_held(&self, path: &str, headers: &HeaderMap) -> bool {
+    /// How long one attempt may take until its answer begins (`None`: as long as the call), and whether the answer may be held back on purpose,
+    /// so that taking long says nothing: its method says so, or the caller asked for it (`Prefer: wait`, RFC 7240 4.3). What cannot be
+    /// repeated is waited for, unless its method says otherwise.
+    pub(crate) fn terms(&self, path: &str, headers: &HeaderMap, default: Duration) -> (Option<Duration>, bool) {
+        let methods = self.0.load();
+        let method = methods.get(path);
         let asks = |value: &HeaderValue| value.to_str().is_ok_and(|text| text.contains("wait"));
-        self.0.load().get(path).is_some_and(|method| method.is_held) || headers.get(PREFER).is_some_and(asks)
-    }
-
-    /// How long one attempt may take until its answer begins; `None`: as long as the call. What cannot be repeated is waited for, unless its
-    /// method says otherwise.
-    pub(crate) fn attempt_timeout(&self, path: &str, headers: &HeaderMap, default: Duration) -> Option<Duration> {
-        let configured =
-            self.0.load().get(path).and_then(|method| method.attempt_timeout_ms).map(Duration::from_millis);
-        let timeout = configured.or_else(|| self.may_repeat(path, headers).then_some(default));
-        timeout.filter(|timeout| !timeout.is_zero() && !self.is_held(path, headers))
+        if method.is_some_and(|method| method.is_held) || headers.get(PREFER).is_some_and(asks) {
+            return (None, true);
+        }
+        let may_repeat = || method.is_some_and(|method| method.may_repeat) || headers.contains_key(IDEMPOTENCY_KEY);
+        let configured = method.and_then(|method| method.attempt_timeout_ms).map(Duration::from_millis);
+        let timeout = configured.or_else(|| may_repeat().then_some(default));
+        (timeout.filter(|timeout| !timeout.is_zero()), false)
     }
 }
