@@ -73,6 +73,11 @@ impl Run {
         self
     }
 
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.0.env(name, value);
+        self
+    }
+
     /// Runs it to its end.
     pub(crate) fn run(mut self) -> Result<(), Failed> {
         let shown = self.shown();
