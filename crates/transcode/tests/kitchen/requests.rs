@@ -235,6 +235,7 @@ async fn a_patch_without_a_mask_names_the_fields_that_it_gave() {
     assert_eq!(derived["updateMask"], "size,title");
     assert_eq!(derived["thing"]["thingId"], "t");
     assert_eq!(patch("?updateMask=title", r#"{"title":"x","size":"1"}"#).await["updateMask"], "title");
+    assert_eq!(patch("?updateMask=", r#"{"title":"x","size":"1"}"#).await["updateMask"], "size,title");
     assert_eq!(patch("", "{}").await.get("updateMask"), None);
 }
 
