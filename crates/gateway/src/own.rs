@@ -1,14 +1,16 @@
 //! The endpoints that are no RPC: `/`, `/openapi.json`, `/docs`, `/healthz`, `/readyz`, `/metrics`.
 
 use crate::MetricsText;
-use crate::docs::{self, File, Tagged};
+use crate::catalog::Catalog;
+use crate::docs::{self, File};
 use crate::readiness::{ReadinessProbe, State};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use http::request::Parts;
+use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::Full;
 use serde_json::json;
 use tonic::body::Body;
-use transcode::{Document, Transcoder};
+use transcode::Document;
 
 /// The media type of OpenMetrics.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -21,9 +23,16 @@ const ABOUT: &str = "Takes orders for many restaurants and never turns one away 
 /// The methods of these endpoints.
 pub(crate) const ALLOW: &str = "GET, HEAD, OPTIONS";
 
+/// Their paths, which no service can have.
+const PATHS: [&str; 6] = ["/", "/openapi.json", "/healthz", "/readyz", "/metrics", "/admin/routes"];
+
+/// Whether a path is one of the gateway's own, or kept for one.
+pub(crate) fn is_own(path: &str) -> bool {
+    PATHS.contains(&path) || docs::at(path).is_some()
+}
+
 /// Answers the own endpoints.
 pub(crate) struct Endpoints {
-    openapi: Tagged,
     readiness: ReadinessProbe,
     metrics_text: Option<MetricsText>,
 }
@@ -40,8 +49,8 @@ pub(crate) enum Endpoint {
 }
 
 impl Endpoints {
-    pub(crate) fn new(openapi: Bytes, readiness: ReadinessProbe, metrics_text: Option<MetricsText>) -> Self {
-        Endpoints { openapi: Tagged::new(openapi), readiness, metrics_text }
+    pub(crate) fn new(readiness: ReadinessProbe, metrics_text: Option<MetricsText>) -> Self {
+        Endpoints { readiness, metrics_text }
     }
 
     /// The endpoint at a path.
@@ -57,12 +66,8 @@ impl Endpoints {
     }
 
     /// Answers a request for an endpoint; `None` when its method is not one of [`ALLOW`].
-    pub(crate) async fn answer(
-        &self,
-        endpoint: Endpoint,
-        method: &Method,
-        headers: &HeaderMap,
-    ) -> Option<Response<Body>> {
+    pub(crate) async fn answer(&self, endpoint: Endpoint, asked: &Parts, catalog: &Catalog) -> Option<Response<Body>> {
+        let (method, headers) = (&asked.method, &asked.headers);
         if method == Method::OPTIONS {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NO_CONTENT;
@@ -74,7 +79,7 @@ impl Endpoints {
         }
         Some(match endpoint {
             Endpoint::Root => response(StatusCode::OK, JSON, root()),
-            Endpoint::OpenApi => self.openapi.answer(JSON, headers),
+            Endpoint::OpenApi => catalog.openapi.answer(JSON, headers),
             Endpoint::Docs(file) => file.answer(headers),
             Endpoint::Health => response(StatusCode::OK, JSON, json!({"status": "ok"}).to_string().into()),
             Endpoint::Readiness => self.readiness().await,
@@ -103,16 +108,24 @@ fn root() -> Bytes {
         .into()
 }
 
-/// The description of all that some transcoders serve.
-pub(crate) fn openapi<'t>(transcoders: impl IntoIterator<Item = &'t Transcoder>) -> Bytes {
-    let document = Document {
-        title: "Comanda".to_owned(),
+/// What the OpenAPI document says of itself.
+pub(crate) fn document() -> Document {
+    described("Comanda", ABOUT)
+}
+
+/// The same where Comanda's contract is not served.
+pub(crate) fn foreign_document() -> Document {
+    described("Gateway", "All services behind this gateway.")
+}
+
+fn described(title: &str, description: &str) -> Document {
+    Document {
+        title: title.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        description: ABOUT.to_owned(),
+        description: description.to_owned(),
         formats: proto::formats::formats(),
         ..Document::default()
-    };
-    transcode::openapi(&document, transcoders).to_string().into()
+    }
 }
 
 fn response(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Body> {

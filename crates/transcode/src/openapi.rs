@@ -23,29 +23,32 @@ pub use document::{Document, Guards, Security};
 
 use crate::transcoder::Transcoder;
 use merge::{Merged, Part};
+use prost_reflect::DescriptorPool;
 use serde_json::Value as Json;
-
-/// Describes every route of some transcoders as one API.
-///
-/// Operations and components have the full names of their methods and messages. A component that is another in a later transcoder
-/// has a number after its name there; a route that an earlier one has already is left out. The same descriptors give the same text.
-#[must_use]
-pub fn openapi<'t>(document: &Document, transcoders: impl IntoIterator<Item = &'t Transcoder>) -> Json {
-    let mut merged = Merged::new(document);
-    for transcoder in transcoders {
-        let mut part = Part::new(document);
-        for route in transcoder.router.targets() {
-            merged.describe(route, &mut part);
-        }
-        merged.add(part);
-    }
-    merged.into_json()
-}
 
 impl Transcoder {
     /// Describes every route as OpenAPI 3.1.
+    ///
+    /// Operations and components have the full names of their methods and messages. A component that is another in a later descriptor set
+    /// has a number after its name there. The same descriptors give the same text.
     #[must_use]
     pub fn openapi(&self, document: &Document) -> Json {
-        openapi(document, [self])
+        let mut merged = Merged::new(document);
+        let mut parts: Vec<(&DescriptorPool, Part<'_>)> = Vec::new();
+        for route in self.router.targets() {
+            let pool = route.rpc.descriptor.parent_pool();
+            let known = parts.iter().position(|(known, _)| *known == pool);
+            let at = known.unwrap_or(parts.len());
+            if known.is_none() {
+                parts.push((pool, Part::new(document)));
+            }
+            if let Some((_, part)) = parts.get_mut(at) {
+                merged.describe(route, part);
+            }
+        }
+        for (_, part) in parts {
+            merged.add(part);
+        }
+        merged.into_json()
     }
 }

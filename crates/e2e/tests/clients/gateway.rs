@@ -1,7 +1,7 @@
 //! A gateway in front of a service that is not of Comanda, both on real ports.
 
 use crate::service::Interop;
-use ::gateway::{Config, Deps, Gateway, Metrics, Readiness, State};
+use ::gateway::{Config, Deps, Directory, ForeignServices, Gateway, Metrics, Readiness, State};
 use lifecycle::Tasks;
 use prometheus_client::registry::Registry;
 use rpc::Upstream;
@@ -30,6 +30,8 @@ impl Front {
             metrics: Metrics::register(&mut Registry::default()),
             readiness: Arc::new(|| Box::pin(async { Readiness { status: State::Ready, checks: Vec::new() } })),
             metrics_text: None,
+            foreign: ForeignServices::default(),
+            directory: Directory::default(),
         };
         let Gateway { local_address } = ::gateway::start(deps, Config::default(), &mut tasks).await.expect("a port");
         Front { address: local_address, service, _tasks: tasks }

@@ -1,4 +1,4 @@
-//! Puts what several transcoders serve into one document, in which nothing collides.
+//! Puts what several descriptor sets describe into one document, in which nothing collides.
 
 use super::document::Document;
 use super::schema::Components;
@@ -22,7 +22,7 @@ pub(crate) struct Merged<'d> {
     operations: BTreeMap<String, usize>,
 }
 
-/// What one transcoder serves, with names of its own.
+/// What one descriptor set describes, with names of its own.
 pub(crate) struct Part<'d> {
     components: Components<'d>,
     operations: Vec<Operation>,

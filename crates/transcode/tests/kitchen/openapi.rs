@@ -72,7 +72,8 @@ fn answers_have_the_status_and_the_form_that_they_have() {
 /// The document of two descriptor sets, one after the other.
 fn merged(first: &str, second: &str) -> Json {
     let transcoders = [first, second].map(|file| Transcoder::new(&descriptors(file), Config::default()).unwrap());
-    transcode::openapi(&Document::default(), &transcoders)
+    let rules = transcoders.iter().flat_map(Transcoder::rules);
+    Transcoder::of(rules, Config::default()).0.openapi(&Document::default())
 }
 
 /// Every component that the document refers to and does not have.
