@@ -82,7 +82,14 @@ impl Transcoder {
         })
     }
 
-    /// Answers a request. `upstream` gives the service of a full name; one that it does not know is UNIMPLEMENTED.
+    /// The descriptors whose rules it serves.
+    #[must_use]
+    pub fn descriptors(&self) -> &DescriptorPool {
+        &self.pool
+    }
+
+    /// Answers a request. `upstream` gives the service of a full name; one that it does not know is UNIMPLEMENTED. The service finds the
+    /// extensions of the HTTP request in those of its own.
     ///
     /// The answer carries [`Called`] in its extensions. Dropping the future drops the call.
     pub async fn call<B, S>(&self, request: Request<B>, upstream: impl Fn(&str) -> Option<S>) -> Response<Body>
@@ -97,8 +104,8 @@ impl Transcoder {
             Err(refused) => return self.refuse(&refused, None, Names::Json),
         };
         let name = Some(Arc::clone(&route.rpc.name));
-        let (parts, body) = request.into_parts();
-        let head = match Head::read(&route, &parts, &self.config) {
+        let (mut parts, body) = request.into_parts();
+        let head = match Head::read(&route, &mut parts) {
             Ok(head) => head,
             Err(refused) => return self.refuse(&refused, name, Names::Json),
         };
@@ -203,6 +210,7 @@ impl Transcoder {
         let mut client = Grpc::new(service).max_decoding_message_size(self.config.message_bytes_max);
         let mut request = tonic::Request::new(messages);
         *request.metadata_mut() = MetadataMap::from_headers(head.metadata);
+        *request.extensions_mut() = head.extensions;
         match client.ready().await {
             Ok(()) => {}
             Err(impossible) => match impossible {},
