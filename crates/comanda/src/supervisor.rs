@@ -138,6 +138,7 @@ impl Supervisor {
             // A gateway that was stopped comes back where it was, also when its port was chosen by the system.
             listen: self.address.unwrap_or(self.config.listen),
             upstreams: self.wiring.services(),
+            jetstream: self.config.bus.jetstream.clone(),
             metrics: self.gateway_metrics.clone(),
             readiness: readiness::probe(self.wiring.clone()),
             metrics_text: Some(self.metrics_text.clone()),

@@ -74,7 +74,8 @@ async fn start(config: &Config, tasks: &mut Tasks) -> Result<Presence, Error> {
     }
     let addresses =
         Addresses { public: supervisor.address(), admin, services: services.as_ref().map(|services| services.address) };
-    println!("{}", greeting(&addresses, &config.data(), sample::example(&wiring).await.as_ref()));
+    let (is_open, example) = (config.gateway.guard.is_open(), sample::example(&wiring).await);
+    println!("{}", greeting(&addresses, &config.data(), is_open, example.as_ref()));
 
     let ports = Ports { public: addresses.public, services: addresses.services, admin };
     let presence = Presence::announce(config, wiring.consul(), &ports, tasks)?;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// What the public port takes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Connections at most; more wait in the system's queue. 10,000 of ~100 KiB each are 1 GiB.
@@ -22,6 +22,8 @@ pub struct Config {
     pub drain_timeout_ms: u64,
     /// What a request and an answer may be.
     pub transcode: transcode::Config,
+    /// Who may call what, how often and for how long.
+    pub guard: guard::Config,
 }
 
 impl Default for Config {
@@ -34,6 +36,13 @@ impl Default for Config {
             keepalive_interval_ms: 20_000,
             drain_timeout_ms: 8_000,
             transcode: transcode::Config::default(),
+            guard: guard::Config {
+                idempotency: guard::IdempotencyConfig {
+                    bucket: "comanda_answers".to_owned(),
+                    ..guard::IdempotencyConfig::default()
+                },
+                ..guard::Config::default()
+            },
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::Config;
 use crate::first_bytes::FirstBytes;
 use crate::front::Front;
 use crate::metrics::OpenConnection;
+use guard::Peer;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -31,7 +32,7 @@ pub(crate) async fn serve(listener: TcpListener, front: Arc<Front>, config: Conf
     let mut connections = JoinSet::new();
     loop {
         // Cancel safe: a connection is taken together with its permit, or stays in the queue.
-        let (stream, permit) = tokio::select! {
+        let (stream, peer, permit) = tokio::select! {
             () = drain.requested() => break,
             Some(ended) = connections.join_next() => {
                 note_panic(ended);
@@ -41,7 +42,7 @@ pub(crate) async fn serve(listener: TcpListener, front: Arc<Front>, config: Conf
         };
         let held = Held { _permit: permit, _open: front.metrics.connection() };
         let stream = FirstBytes::new(stream, config.header_read_timeout());
-        connections.spawn(connection(Arc::clone(&server), stream, Arc::clone(&front), drain.clone(), held));
+        connections.spawn(connection(Arc::clone(&server), (stream, peer), Arc::clone(&front), drain.clone(), held));
     }
     drop(listener);
     let finished = async {
@@ -61,16 +62,16 @@ struct Held {
     _open: OpenConnection,
 }
 
-async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream, Peer, OwnedSemaphorePermit) {
     let permit = Arc::clone(permits).acquire_owned().await.expect("the semaphore is never closed");
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, address)) => {
                 // Answers are written whole; waiting for more would delay them.
                 if let Err(error) = stream.set_nodelay(true) {
                     debug!(error = %error, "connection delays its answers");
                 }
-                return (stream, permit);
+                return (stream, Peer { address: address.ip(), certificate: None }, permit);
             }
             Err(error) => {
                 warn!(error = %error, "connection could not be accepted");
@@ -102,12 +103,13 @@ fn builder(config: &Config) -> Builder<TokioExecutor> {
 
 async fn connection(
     server: Arc<Builder<TokioExecutor>>,
-    stream: FirstBytes<TcpStream>,
+    (stream, peer): (FirstBytes<TcpStream>, Peer),
     front: Arc<Front>,
     drain: Drain,
     held: Held,
 ) {
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer.clone());
         let front = Arc::clone(&front);
         async move { front.answer(request.map(Body::new)).await }
     });

@@ -14,6 +14,9 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// Callers cannot be told apart, or everybody could call.
+    #[error("failed to set up the guard")]
+    Guard(#[source] guard::Error),
     /// The contract's HTTP rules cannot be served.
     #[error("failed to make routes of the contract")]
     Contract(#[source] transcode::Error),

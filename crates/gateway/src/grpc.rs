@@ -2,12 +2,14 @@
 
 use crate::Error;
 use crate::drained::Drained;
+use guard::{GuardLayer, Guarded as Behind};
 use lifecycle::Drain;
 use rpc::{Guarded, Slot, Upstream};
 use std::collections::{BTreeMap, HashMap};
 use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_reflection::server::Builder;
+use tower::Layer;
 
 /// Services that the gateway serves itself.
 const OWN: [&str; 3] =
@@ -16,22 +18,30 @@ const OWN: [&str; 3] =
 /// Finds the service of a call.
 #[derive(Debug)]
 pub(crate) struct Services {
-    by_name: HashMap<&'static str, Drained<Upstream>>,
+    by_name: HashMap<&'static str, Drained<Behind<Upstream>>>,
     /// Keeps the own services plugged in.
     _own: Slot,
 }
 
 impl Services {
-    pub(crate) fn new(own: Routes, upstreams: BTreeMap<&'static str, Upstream>, drain: &Drain) -> Self {
+    pub(crate) fn new(
+        own: Routes,
+        upstreams: BTreeMap<&'static str, Upstream>,
+        guard: &GuardLayer,
+        drain: &Drain,
+    ) -> Self {
         let (gateway, slot) = Upstream::in_process("gateway");
         slot.fill(Guarded::new(own, rpc::Config::default()));
         let own = OWN.into_iter().map(|name| (name, gateway.clone()));
-        let all = own.chain(upstreams).map(|(name, inner)| (name, Drained { inner, drain: drain.clone() }));
+        let all = own.chain(upstreams).map(|(name, upstream)| {
+            let inner = guard.layer(upstream);
+            (name, Drained { inner, drain: drain.clone() })
+        });
         Services { by_name: all.collect(), _own: slot }
     }
 
     /// The service of this full name.
-    pub(crate) fn get(&self, name: &str) -> Option<Drained<Upstream>> {
+    pub(crate) fn get(&self, name: &str) -> Option<Drained<Behind<Upstream>>> {
         self.by_name.get(name).cloned()
     }
 }

@@ -4,6 +4,7 @@
 //! is transcoded by the `google.api.http` rules of the contract. The gateway itself answers gRPC health and reflection,
 //! `/openapi.json`, `/healthz`, `/readyz` and `/metrics`.
 
+mod access;
 mod config;
 mod connections;
 mod drained;
@@ -22,7 +23,9 @@ pub use metrics::Metrics;
 pub use readiness::{Check, Readiness, ReadinessProbe, State};
 
 use crate::front::Front;
+use guard::Guard;
 use lifecycle::Tasks;
+use messaging::JetStreamConfig;
 use rpc::Upstream;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -40,6 +43,8 @@ pub struct Deps {
     pub listen: SocketAddr,
     /// The services by their full names, such as `comanda.order.v1.OrderService`. No other is served.
     pub upstreams: BTreeMap<&'static str, Upstream>,
+    /// How NATS is reached, where answers that are kept for repeated calls are shared.
+    pub jetstream: JetStreamConfig,
     /// Where requests are counted.
     pub metrics: Metrics,
     /// What `/readyz` answers.
@@ -59,8 +64,11 @@ pub struct Gateway {
 /// `drain_timeout_ms` to end, and streams are ended with UNAVAILABLE.
 ///
 /// # Errors
-/// When the port cannot be opened, or the contract cannot be served.
+/// When the port cannot be opened, or would be open to everybody by chance, or the contract cannot be served.
 pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Gateway, Error> {
+    let openness = config.guard.openness(deps.listen).map_err(Error::Guard)?;
+    let guard = Guard::sharing(config.guard.clone(), access::defaults(), deps.metrics.guard.clone(), &deps.jetstream);
+    let guard = guard.await.map_err(Error::Guard)?;
     let listen = |source| Error::Listen { address: deps.listen, source };
     let listener = TcpListener::bind(deps.listen).await.map_err(listen)?;
     let local_address = listener.local_addr().map_err(listen)?;
@@ -75,11 +83,13 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Gate
 
     let front = Front {
         own_endpoints: own::Endpoints::new(&transcoder, deps.readiness, deps.metrics_text),
-        services: grpc::Services::new(own, deps.upstreams, &drain),
+        services: grpc::Services::new(own, deps.upstreams, &guard.layer(transcoder.descriptors()), &drain),
         metrics: deps.metrics,
         transcoder,
     };
+    tasks.spawn("gateway-keys", guard.keep_fresh(drain.clone()));
     tasks.spawn("gateway", connections::serve(listener, Arc::new(front), config, drain));
     info!(address = %local_address, "gateway started");
+    access::tell(openness, local_address);
     Ok(Gateway { local_address })
 }

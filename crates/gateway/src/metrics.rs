@@ -39,6 +39,8 @@ pub struct Metrics {
     requests: Family<Labels, Counter>,
     durations: Family<TimeLabels, Histogram>,
     connections: Gauge,
+    /// Those of the guard before the services.
+    pub(crate) guard: guard::Metrics,
 }
 
 impl Metrics {
@@ -51,6 +53,7 @@ impl Metrics {
             requests: Family::default(),
             durations: Family::new_with_constructor(histogram),
             connections: Gauge::default(),
+            guard: guard::Metrics::register(registry.sub_registry_with_prefix("gateway")),
         };
         let requests = "Requests answered, by protocol, method and gRPC code";
         registry.register("gateway_requests", requests, metrics.requests.clone());

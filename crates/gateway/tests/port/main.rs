@@ -4,6 +4,7 @@
 
 mod contract;
 mod grpc;
+mod guard;
 mod harness;
 mod rest;
 mod stopping;
