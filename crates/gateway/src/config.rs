@@ -1,6 +1,8 @@
-//! The limits of the public port.
+//! The limits of the public port, and what is served there.
 
+use crate::catalog::{CatalogConfig, DiscoverConfig, ServiceConfig};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What the public port takes.
@@ -20,6 +22,15 @@ pub struct Config {
     /// How long calls may go on when the gateway stops, in milliseconds. 8,000: less than the 10 s
     /// after which the process aborts its tasks.
     pub drain_timeout_ms: u64,
+    /// Whether Comanda's own contract is served. None: it is, unless this process runs nothing but the gateway and is told neither of a
+    /// service of Comanda nor of Consul.
+    pub builtin: Option<bool>,
+    /// Foreign services, by the names that they have in logs, metrics and refusals.
+    pub services: BTreeMap<String, ServiceConfig>,
+    /// Foreign services that are found in Consul.
+    pub discover: DiscoverConfig,
+    /// How foreign services come and go.
+    pub catalog: CatalogConfig,
     /// What a request and an answer may be.
     pub transcode: transcode::Config,
     /// Who may call what, how often and for how long.
@@ -35,6 +46,10 @@ impl Default for Config {
             header_read_timeout_ms: 10_000,
             keepalive_interval_ms: 20_000,
             drain_timeout_ms: 8_000,
+            builtin: None,
+            services: BTreeMap::new(),
+            discover: DiscoverConfig::default(),
+            catalog: CatalogConfig::default(),
             transcode: transcode::Config::default(),
             guard: guard::Config {
                 idempotency: guard::IdempotencyConfig {

@@ -1,5 +1,6 @@
 //! What can be seen of requests: how many, how they ended, how long they took.
 
+use crate::catalog::CatalogMetrics;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame};
@@ -41,6 +42,7 @@ pub struct Metrics {
     connections: Gauge,
     /// Those of the guard before the services.
     pub(crate) guard: guard::Metrics,
+    catalog: CatalogMetrics,
 }
 
 impl Metrics {
@@ -54,6 +56,7 @@ impl Metrics {
             durations: Family::new_with_constructor(histogram),
             connections: Gauge::default(),
             guard: guard::Metrics::register(registry.sub_registry_with_prefix("gateway")),
+            catalog: CatalogMetrics::register(registry),
         };
         let requests = "Requests answered, by protocol, method and gRPC code";
         registry.register("gateway_requests", requests, metrics.requests.clone());
@@ -61,6 +64,11 @@ impl Metrics {
         registry.register_with_unit("gateway_request_duration", durations, Unit::Seconds, metrics.durations.clone());
         registry.register("gateway_connections", "Connections that are open", metrics.connections.clone());
         metrics
+    }
+
+    /// Where the catalog is counted.
+    pub(crate) fn catalog(&self) -> CatalogMetrics {
+        self.catalog.clone()
     }
 
     /// Counts a connection as open until the guard is dropped.

@@ -1,13 +1,14 @@
 //! The endpoints that are no RPC: `/`, `/openapi.json`, `/healthz`, `/readyz`, `/metrics`.
 
 use crate::MetricsText;
+use crate::catalog::Catalog;
 use crate::readiness::{ReadinessProbe, State};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::Full;
 use serde_json::json;
 use tonic::body::Body;
-use transcode::{Document, Transcoder};
+use transcode::Document;
 
 /// The media type of OpenMetrics.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -15,9 +16,16 @@ const JSON: &str = "application/json";
 /// The methods of these endpoints.
 pub(crate) const ALLOW: &str = "GET, HEAD, OPTIONS";
 
+/// Their paths, which no service can have.
+const PATHS: [&str; 7] = ["/", "/openapi.json", "/docs", "/healthz", "/readyz", "/metrics", "/admin/routes"];
+
+/// Whether a path is one of the gateway's own, or kept for one.
+pub(crate) fn is_own(path: &str) -> bool {
+    PATHS.contains(&path)
+}
+
 /// Answers the own endpoints.
 pub(crate) struct Endpoints {
-    openapi: Bytes,
     readiness: ReadinessProbe,
     metrics_text: Option<MetricsText>,
 }
@@ -33,14 +41,8 @@ pub(crate) enum Endpoint {
 }
 
 impl Endpoints {
-    pub(crate) fn new(transcoder: &Transcoder, readiness: ReadinessProbe, metrics_text: Option<MetricsText>) -> Self {
-        let document = Document {
-            title: "Comanda".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            description: "Takes orders for many restaurants and never turns one away because another service is down."
-                .to_owned(),
-        };
-        Endpoints { openapi: transcoder.openapi(&document).to_string().into(), readiness, metrics_text }
+    pub(crate) fn new(readiness: ReadinessProbe, metrics_text: Option<MetricsText>) -> Self {
+        Endpoints { readiness, metrics_text }
     }
 
     /// The endpoint at a path.
@@ -56,7 +58,12 @@ impl Endpoints {
     }
 
     /// Answers a request for an endpoint; `None` when its method is not one of [`ALLOW`].
-    pub(crate) async fn answer(&self, endpoint: Endpoint, method: &Method) -> Option<Response<Body>> {
+    pub(crate) async fn answer(
+        &self,
+        endpoint: Endpoint,
+        method: &Method,
+        catalog: &Catalog,
+    ) -> Option<Response<Body>> {
         if method == Method::OPTIONS {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NO_CONTENT;
@@ -68,7 +75,7 @@ impl Endpoints {
         }
         Some(match endpoint {
             Endpoint::Root => response(StatusCode::OK, JSON, root()),
-            Endpoint::OpenApi => response(StatusCode::OK, JSON, self.openapi.clone()),
+            Endpoint::OpenApi => response(StatusCode::OK, JSON, catalog.openapi.clone()),
             Endpoint::Health => response(StatusCode::OK, JSON, json!({"status": "ok"}).to_string().into()),
             Endpoint::Readiness => self.readiness().await,
             Endpoint::Metrics => {
@@ -87,6 +94,22 @@ impl Endpoints {
         let body = serde_json::to_vec(&readiness).expect("a readiness has no map with other keys than strings");
         response(status, JSON, body.into())
     }
+}
+
+/// What the OpenAPI document says of itself.
+pub(crate) fn document() -> Document {
+    Document {
+        title: "Comanda".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        description: "Takes orders for many restaurants and never turns one away because another service is down."
+            .to_owned(),
+    }
+}
+
+/// The same where Comanda's contract is not served.
+pub(crate) fn foreign_document() -> Document {
+    let description = "All services behind this gateway.".to_owned();
+    Document { title: "Gateway".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned(), description }
 }
 
 fn root() -> Bytes {

@@ -56,7 +56,7 @@ async fn measure(rounds: u32) {
     for (_, config, _) in &cases {
         let config: Config = toml::from_str(config).unwrap();
         let guard = Guard::new(config, Defaults::default(), Metrics::default()).await.unwrap();
-        services.push(guard.layer(&descriptors()).layer(bare));
+        services.push(guard.layer(guard::methods_of(&descriptors())).layer(bare));
     }
     for _ in 0..rounds {
         best[0] = best[0].min(nanoseconds(&mut bare.clone(), None).await);
@@ -156,7 +156,7 @@ impl Issuer {
     {
         let config: Config = toml::from_str(&format!("{}{RULES}", self.config())).unwrap();
         let guard = Guard::new(config, Defaults::default(), Metrics::default()).await.unwrap();
-        let mut service = guard.layer(&descriptors()).layer(bare);
+        let mut service = guard.layer(guard::methods_of(&descriptors())).layer(bare);
         let mut best = f64::MAX;
         for round in 0..rounds {
             let tokens: Vec<String> = (0..200).map(|number| self.token(round * 200 + number)).collect();

@@ -30,5 +30,6 @@ pub use idempotency::{IdempotencyConfig, StoreKind};
 pub use identity::{ApiKey, CertificateRule, Identity, Issuer};
 pub use metrics::Metrics;
 pub use peer::{Certificate, Peer};
+pub use plan::{method_of, methods_of};
 pub use rates::{By, RateRule};
 pub use shared::{Guard, Openness};

@@ -40,14 +40,13 @@ pub(crate) struct Plan {
 pub(crate) struct Plans(HashMap<Arc<str>, Arc<Plan>>);
 
 impl Plans {
-    pub(crate) fn new(shared: &Shared, pool: &DescriptorPool) -> Self {
-        let methods = pool.services().flat_map(|service| service.methods().collect::<Vec<_>>());
+    pub(crate) fn new(shared: &Shared, methods: impl IntoIterator<Item = MethodDescriptor>) -> Self {
         let plan = |method: MethodDescriptor| {
             let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
             let plan = Plan::new(shared, &path, Some(&method));
             (plan.path.clone(), Arc::new(plan))
         };
-        Plans(methods.map(plan).collect())
+        Plans(methods.into_iter().map(plan).collect())
     }
 
     /// The methods that have a rule which cannot be kept.
@@ -111,6 +110,18 @@ impl Plan {
             }
         }
     }
+}
+
+/// The methods of all services of a pool, for [`crate::Guard::layer`].
+pub fn methods_of(pool: &DescriptorPool) -> impl Iterator<Item = MethodDescriptor> + '_ {
+    pool.services().flat_map(|service| service.methods().collect::<Vec<_>>())
+}
+
+/// The method at `/package.Service/Method`, if a pool has it.
+#[must_use]
+pub fn method_of(pool: &DescriptorPool, path: &str) -> Option<MethodDescriptor> {
+    let (service, name) = path.strip_prefix('/')?.split_once('/')?;
+    pool.get_service_by_name(service)?.methods().find(|method| method.name() == name)
 }
 
 /// Whether a method is one whose calls change something, and do not say themselves which of them are the same.

@@ -8,7 +8,7 @@ use crate::plan::Plans;
 use crate::rates::Rate;
 use crate::{Config, Defaults, Error, Metrics};
 use lifecycle::{Drain, Rhythm};
-use prost_reflect::DescriptorPool;
+use prost_reflect::MethodDescriptor;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -119,10 +119,10 @@ impl Guard {
         Ok(Guard(Arc::new(Shared { config, defaults, authenticator, rates, keeper, metrics, begun })))
     }
 
-    /// Puts it in front of services that are described by `pool`. Layers of one guard share its callers' budgets.
+    /// Puts it in front of services whose methods are these. Layers of one guard share its callers' budgets.
     #[must_use]
-    pub fn layer(&self, pool: &DescriptorPool) -> GuardLayer {
-        GuardLayer::new(self.clone(), Plans::new(&self.0, pool))
+    pub fn layer(&self, methods: impl IntoIterator<Item = MethodDescriptor>) -> GuardLayer {
+        GuardLayer::new(self.clone(), Plans::new(&self.0, methods))
     }
 
     /// Reads files and URLs with keys again, until the drain is requested.

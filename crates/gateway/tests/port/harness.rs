@@ -1,7 +1,7 @@
 //! A gateway on a real port, and an Order Service that does as its requests say.
 
 use bytes::Bytes;
-use gateway::{Check, Config, Deps, Gateway, Metrics, Readiness, State};
+use gateway::{Check, Config, Deps, Directory, ForeignServices, Gateway, Metrics, Readiness, State};
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
@@ -99,6 +99,8 @@ impl Port {
             listen,
             upstreams: BTreeMap::from([(ORDERS, orders), (CONSUMERS, consumers)]),
             jetstream: messaging::JetStreamConfig::default(),
+            foreign: ForeignServices::default(),
+            directory: Directory::default(),
             metrics,
             readiness: Arc::new(move || {
                 let readiness = readiness(&probed_orders, &probed_consumers);

@@ -189,7 +189,7 @@ async fn a_rule_that_cannot_be_kept_lets_nobody_through_and_is_named() {
     ] {
         let config = toml::from_str(&rule(own)).unwrap();
         let guard = guard::Guard::new(config, guard::Defaults::default(), guard::Metrics::default()).await.unwrap();
-        let layer = guard.layer(&crate::shop::descriptors());
+        let layer = guard.layer(guard::methods_of(&crate::shop::descriptors()));
 
         assert!(layer.without_a_way_in().contains(&"/shop.Orders/Get"), "{own}");
     }

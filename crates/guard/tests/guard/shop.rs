@@ -94,14 +94,14 @@ impl Shop {
     }
 
     fn behind(guard: Guard, registry: Registry) -> Shop {
-        let layer = guard.layer(&descriptors());
+        let layer = guard.layer(guard::methods_of(&descriptors()));
         assert_eq!(layer.without_a_way_in(), Vec::<&str>::new());
         Shop { guard, layer, orders: Orders::default(), registry: Arc::new(registry) }
     }
 
     /// The same guard before other services.
     pub(crate) fn beside(&self) -> Shop {
-        Shop { layer: self.guard.layer(&descriptors()), orders: Orders::default(), ..self.clone() }
+        Shop { layer: self.guard.layer(guard::methods_of(&descriptors())), orders: Orders::default(), ..self.clone() }
     }
 
     pub(crate) fn service(&self) -> Guarded<Orders> {
