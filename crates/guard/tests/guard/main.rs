@@ -8,6 +8,8 @@ mod idempotency;
 mod key_sets;
 mod rates;
 mod rest;
+#[cfg(feature = "jetstream")]
+mod shared_answers;
 mod shop;
 mod signing;
 mod tokens;

@@ -93,6 +93,16 @@ impl Shop {
         Shop::behind(guard, registry)
     }
 
+    /// A shop whose guard shares what it keeps of answers.
+    #[cfg(feature = "jetstream")]
+    pub(crate) async fn sharing(config: &str, line: &messaging::JetStreamConfig, orders: Orders) -> Shop {
+        let mut registry = Registry::default();
+        let metrics = Metrics::register(&mut registry);
+        let config: Config = toml::from_str(config).unwrap();
+        let guard = Guard::sharing(config, Defaults::default(), metrics, line).await.unwrap();
+        Shop { orders, ..Shop::behind(guard, registry) }
+    }
+
     fn behind(guard: Guard, registry: Registry) -> Shop {
         let layer = guard.layer(guard::methods_of(&descriptors()));
         assert_eq!(layer.without_a_way_in(), Vec::<&str>::new());
