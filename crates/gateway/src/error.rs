@@ -18,6 +18,15 @@ pub enum Error {
     /// Callers cannot be told apart, or everybody could call.
     #[error("failed to set up the guard")]
     Guard(#[source] guard::Error),
+    /// A file of the port's certificate cannot be used.
+    #[error("failed to use {} for TLS", path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The contract's HTTP rules cannot be served.
     #[error("failed to make routes of the contract")]
     Contract(#[source] transcode::Error),

@@ -1,9 +1,10 @@
 //! Who may do what with Comanda, and how often, over each protocol of the public port.
 
-use crate::harness::{ORDERS, Port};
+use crate::harness::{Answer, ORDERS, Port};
+use ::guard::{Access, ApiKey, By, RateRule};
 use gateway::Config;
-use guard::{Access, ApiKey, By, RateRule};
 use http::Request;
+use prost::Message;
 use proto::comanda::order::v1::order_service_client::OrderServiceClient;
 use proto::comanda::order::v1::{GetOrderRequest, ListOrdersRequest, WatchOrderRequest};
 use serde_json::json;
@@ -138,10 +139,20 @@ async fn a_stranger_is_told_to_say_who_he_is_and_a_probe_need_not() {
     assert!(metrics.text().contains(refusals), "{}", metrics.text());
 }
 
+/// Asks for an order of Anna's by gRPC-Web.
+async fn get_by_grpc_web(port: &Port, key: &str) -> Answer {
+    let message = GetOrderRequest { order_id: "anna/1".to_owned() }.encode_to_vec();
+    let mut body = vec![0];
+    body.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
+    body.extend(message);
+    let request = Request::post(format!("/{ORDERS}/GetOrder")).header("content-type", "application/grpc-web+proto");
+    port.send(request.header("x-api-key", key), body).await
+}
+
 #[tokio::test]
-async fn rest_and_grpc_draw_on_one_budget() {
+async fn rest_grpc_and_grpc_web_draw_on_one_budget() {
     let mut config = config();
-    config.guard.rates = vec![rate(2)];
+    config.guard.rates = vec![rate(3)];
     let port = Port::open_with(config).await;
     let mut client = OrderServiceClient::new(port.channel().await);
     let mut by_grpc =
@@ -149,18 +160,29 @@ async fn rest_and_grpc_draw_on_one_budget() {
     let by_rest = async || port.send(Request::get("/v1/orders/anna%2F1").header("x-api-key", "anna"), "").await;
 
     let first = by_rest().await;
-    assert_eq!(
-        (first.status, first.header("ratelimit-remaining"), first.header("ratelimit-limit")),
-        (200, Some("1"), Some("2"))
-    );
+    assert_eq!((first.status, first.header("ratelimit-remaining")), (200, Some("2")));
+    assert_eq!(first.header("ratelimit"), Some("\"orders\";r=2;t=1000"));
     let second = by_grpc().await.unwrap();
-    assert_eq!(second.metadata().get("ratelimit-remaining").unwrap(), "0");
+    assert_eq!(second.metadata().get("ratelimit-remaining").unwrap(), "1");
+    let third = get_by_grpc_web(&port, "anna").await;
+    assert_eq!((third.header("grpc-status"), third.header("ratelimit-remaining")), (None, Some("0")));
 
     let refused = by_rest().await;
     assert_eq!((refused.status, &refused.json()["code"]), (429, &json!(8)));
     assert!(refused.header("retry-after").is_some_and(|after| after.parse::<u32>().unwrap() > 900));
     assert_eq!(by_grpc().await.unwrap_err().code(), Code::ResourceExhausted);
+    let by_web = get_by_grpc_web(&port, "anna").await;
+    assert_eq!((by_web.status, by_web.header("grpc-status")), (200, Some("8")));
     assert_eq!(get(&port, "boss", "/v1/orders/anna%2F1").await, 200, "others have budgets of their own");
+}
+
+#[tokio::test]
+async fn over_grpc_web_strangers_are_refused_as_well() {
+    let port = Port::open_with(config()).await;
+
+    assert_eq!(get_by_grpc_web(&port, "wrong").await.header("grpc-status"), Some("16"));
+    assert_eq!(get_by_grpc_web(&port, "grill").await.header("grpc-status"), Some("7"));
+    assert_eq!(get_by_grpc_web(&port, "anna").await.header("grpc-status"), None);
 }
 
 #[tokio::test]

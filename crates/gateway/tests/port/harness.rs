@@ -2,11 +2,13 @@
 
 use bytes::Bytes;
 use gateway::{Check, Config, Deps, Directory, ForeignServices, Gateway, Metrics, Readiness, State};
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use lifecycle::Tasks;
 use prometheus_client::registry::Registry;
 use proto::comanda::order::v1::order_service_server::{OrderService, OrderServiceServer};
@@ -17,20 +19,27 @@ use proto::comanda::order::v1::{
 use proto::{Violation, Violations};
 use rpc::{Guarded, Slot, Upstream};
 use serde_json::Value as Json;
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio_stream::Stream;
+use tonic::body::Body;
+use tonic::client::Grpc;
 use tonic::service::Routes;
 use tonic::{Code, Request as Call, Response as Answered, Status};
 use tonic_types::{ErrorDetails, StatusExt};
+use tower::Service;
 
 pub(crate) const ORDERS: &str = "comanda.order.v1.OrderService";
 pub(crate) const CONSUMERS: &str = "comanda.consumer.v1.ConsumerService";
+
+/// Any free port of the loopback.
+const HERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// A gateway that runs; the Order Service is up and the Consumer Service is not.
 pub(crate) struct Port {
@@ -52,6 +61,7 @@ pub(crate) struct Orders {
     pub(crate) begun: Arc<AtomicUsize>,
 }
 
+#[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
@@ -78,11 +88,29 @@ impl Port {
     }
 
     pub(crate) async fn open_with(config: Config) -> Port {
-        Port::try_open(SocketAddr::from(([127, 0, 0, 1], 0)), config).await.unwrap()
+        Port::start(config, []).await
+    }
+
+    /// Opens a port with other services beside the two.
+    pub(crate) async fn start(config: Config, others: impl IntoIterator<Item = (&'static str, Upstream)>) -> Port {
+        Port::try_start(HERE, config, others).await.unwrap()
+    }
+
+    /// Why a port cannot be opened.
+    pub(crate) async fn refuse(config: Config) -> String {
+        Port::try_start(HERE, config, []).await.err().expect("it cannot be opened").to_string()
     }
 
     /// Opens it at an address; a client on this machine reaches it at the loopback.
     pub(crate) async fn try_open(listen: SocketAddr, config: Config) -> Result<Port, gateway::Error> {
+        Port::try_start(listen, config, []).await
+    }
+
+    async fn try_start(
+        listen: SocketAddr,
+        config: Config,
+        others: impl IntoIterator<Item = (&'static str, Upstream)>,
+    ) -> Result<Port, gateway::Error> {
         let service = Orders::default();
         let (orders, slot) = Upstream::in_process("order");
         let (consumers, away) = Upstream::in_process("consumer");
@@ -97,7 +125,7 @@ impl Port {
         let (probed_orders, probed_consumers) = (orders.clone(), consumers.clone());
         let deps = Deps {
             listen,
-            upstreams: BTreeMap::from([(ORDERS, orders), (CONSUMERS, consumers)]),
+            upstreams: [(ORDERS, orders), (CONSUMERS, consumers)].into_iter().chain(others).collect(),
             jetstream: messaging::JetStreamConfig::default(),
             foreign: ForeignServices::default(),
             directory: Directory::default(),
@@ -137,6 +165,27 @@ impl Port {
         let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", self.address)).unwrap();
         endpoint.connect().await.unwrap()
     }
+}
+
+/// A line of HTTP/2 for a gRPC client which keeps no deadlines of its own, unlike tonic's channel. Dropping the tasks cuts it.
+pub(crate) async fn line<S>(stream: S, tasks: &mut JoinSet<hyper::Result<()>>) -> hyper::Result<SendRequest<Body>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = Builder::new(TokioExecutor::new()).handshake(TokioIo::new(stream)).await?;
+    tasks.spawn(connection);
+    Ok(sender)
+}
+
+/// A gRPC client of such a line.
+pub(crate) fn client(
+    sender: SendRequest<Body>,
+) -> Grpc<impl Service<Request<Body>, Response = Response<Incoming>, Error = hyper::Error, Future: Send>> {
+    let transport = tower::service_fn(move |request| {
+        let mut sender = sender.clone();
+        async move { sender.send_request(request).await }
+    });
+    Grpc::with_origin(transport, "http://localhost".parse().unwrap())
 }
 
 /// Waits for a state of a real server, with a bound and a last word.
