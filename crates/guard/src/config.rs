@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// API keys at most: each is compared with what a caller gives, which takes 20 ns.
+/// API keys at most: each is compared with what a caller gives.
 const API_KEYS_MAX: usize = 1_000;
 
 /// Who may call what, and how often.

@@ -40,7 +40,7 @@ impl ApiKey {
         }
     }
 
-    fn hash(&self) -> Option<[u8; 32]> {
+    fn hash(&self) -> Option<Hash> {
         let digits = self.sha256.as_bytes();
         if digits.len() != 64 {
             return None;
@@ -50,8 +50,19 @@ impl ApiKey {
             let pair = std::str::from_utf8(pair).ok()?;
             *byte = u8::from_str_radix(pair, 16).ok().filter(|_| !pair.starts_with('+'))?;
         }
-        Some(hash)
+        Some(words(hash))
     }
+}
+
+/// A hash in words: comparing them takes an eighth of the time that its bytes take, and tells as little.
+type Hash = [u64; 4];
+
+fn words(hash: [u8; 32]) -> Hash {
+    let mut words = [0; 4];
+    for (word, bytes) in words.iter_mut().zip(hash.as_chunks().0) {
+        *word = u64::from_le_bytes(*bytes);
+    }
+    words
 }
 
 /// The keys that are taken now: those of the configuration, and those of a file.
@@ -66,7 +77,7 @@ pub(crate) struct ApiKeys {
 #[derive(Debug, Default)]
 struct Stored {
     text: Option<String>,
-    keys: Vec<([u8; 32], Arc<Identity>)>,
+    keys: Vec<(Hash, Arc<Identity>)>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -92,11 +103,11 @@ impl ApiKeys {
 
     /// The holder of a key. Takes as long whichever key it is, and whether it is one.
     pub(crate) fn find(&self, key: &[u8]) -> Option<Arc<Identity>> {
-        let hash: [u8; 32] = Sha256::digest(key).into();
+        let hash = words(Sha256::digest(key).into());
         let stored = self.stored();
         let mut found = None;
         for (known, identity) in &stored.keys {
-            if bool::from(known.ct_eq(&hash)) {
+            if bool::from(known.as_slice().ct_eq(&hash)) {
                 found = Some(identity);
             }
         }
