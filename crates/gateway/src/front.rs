@@ -1,5 +1,6 @@
 //! Decides who answers a request: a service as gRPC, an own endpoint, or the transcoder.
 
+use crate::access::INTERNAL;
 use crate::catalog::{Catalog, Current, Own};
 use crate::edge::Spoken;
 use crate::metrics::{Measure, Metrics};
@@ -18,8 +19,6 @@ use tower::Service;
 use tracing::error;
 use transcode::Called;
 
-/// Headers by which services trust each other; none comes from outside.
-const INTERNAL: &str = "x-comanda-";
 /// What a caller is told of a panic; the log knows more.
 const FAULT: &str = "the call failed by a fault of the gateway; it has been logged";
 

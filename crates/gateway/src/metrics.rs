@@ -40,6 +40,8 @@ pub struct Metrics {
     requests: Family<Labels, Counter>,
     durations: Family<TimeLabels, Histogram>,
     connections: Gauge,
+    /// Those of the guard before the services.
+    pub(crate) guard: guard::Metrics,
     catalog: CatalogMetrics,
 }
 
@@ -53,6 +55,7 @@ impl Metrics {
             requests: Family::default(),
             durations: Family::new_with_constructor(histogram),
             connections: Gauge::default(),
+            guard: guard::Metrics::register(registry.sub_registry_with_prefix("gateway")),
             catalog: CatalogMetrics::register(registry),
         };
         let requests = "Requests answered, by protocol, method and gRPC code";

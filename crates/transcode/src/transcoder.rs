@@ -113,7 +113,8 @@ impl Transcoder {
         self.router.targets().map(|route| Rule(Arc::clone(route)))
     }
 
-    /// Answers a request. `upstream` gives the service of a full name; one that it does not know is UNIMPLEMENTED.
+    /// Answers a request. `upstream` gives the service of a full name; one that it does not know is UNIMPLEMENTED. The service finds the
+    /// extensions of the HTTP request in those of its own.
     ///
     /// The answer carries [`Called`] in its extensions. Dropping the future drops the call.
     pub async fn call<B, S>(&self, request: Request<B>, upstream: impl Fn(&str) -> Option<S>) -> Response<Body>
@@ -127,8 +128,8 @@ impl Transcoder {
             Err(Refused { allow: Some(allow), .. }) if request.method() == Method::OPTIONS => return options(&allow),
             Err(refused) => return refuse(&self.statuses, &refused, None, Names::Json),
         };
-        let (parts, body) = request.into_parts();
-        let head = match Head::read(&route, &parts, &self.config) {
+        let (mut parts, body) = request.into_parts();
+        let head = match Head::read(&route, &mut parts) {
             Ok(head) => head,
             Err(refused) => return refuse_call(&route, &refused, Names::Json),
         };
@@ -219,6 +220,7 @@ impl Transcoder {
         let mut client = Grpc::new(service).max_decoding_message_size(self.config.message_bytes_max);
         let mut request = tonic::Request::new(messages);
         *request.metadata_mut() = MetadataMap::from_headers(head.metadata);
+        *request.extensions_mut() = head.extensions;
         match client.ready().await {
             Ok(()) => {}
             Err(impossible) => match impossible {},
