@@ -7,6 +7,7 @@ mod conformance;
 mod consul;
 mod debian;
 mod nats;
+mod python;
 mod tool;
 
 use crate::command::Failed;
@@ -26,9 +27,11 @@ pub(crate) fn run() -> Result<(), Failed> {
             Err(why) => failed.push(why.to_string()),
         }
     }
-    match conformance::found() {
-        Ok(path) => println!("{:<12}{}", "conformance", path.display()),
-        Err(why) => failed.push(why.to_string()),
+    for (name, found) in [("conformance", conformance::found()), ("python", python::found())] {
+        match found {
+            Ok(path) => println!("{name:<12}{}", path.display()),
+            Err(why) => failed.push(why.to_string()),
+        }
     }
     if failed.is_empty() { Ok(()) } else { Err(Failed::because(failed.join("\n"))) }
 }
