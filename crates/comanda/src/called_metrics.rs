@@ -78,7 +78,9 @@ impl CalledMetrics {
                 .get_or_create(&of)
                 .set(count(view.endpoints.iter().map(|endpoint| endpoint.in_flight).sum()));
             self.refused.get_or_create(&of).set(i64::try_from(view.breaker.rejected).unwrap_or(i64::MAX));
-            self.list_age.get_or_create(&of).set(view.list_age.as_secs_f64());
+            if let Some(age) = view.list_age {
+                self.list_age.get_or_create(&of).set(age.as_secs_f64());
+            }
             self.list_is_stale.get_or_create(&of).set(i64::from(view.list_fault.is_some()));
         }
     }

@@ -37,8 +37,8 @@ pub use keeper::{Configured, ForeignServices, Found, Watch};
 pub use reflect::ReflectionConfig;
 pub use view::Directory;
 
+use crate::docs::Tagged;
 use crate::grpc::{Served, Services};
-use bytes::Bytes;
 use lifecycle::Drain;
 use merge::Pools;
 use std::collections::HashMap;
@@ -50,7 +50,7 @@ use transcode::{Conflict, Document, Rule, Transcoder};
 pub(crate) struct Catalog {
     pub(crate) transcoder: Transcoder,
     pub(crate) services: Services,
-    pub(crate) openapi: Bytes,
+    pub(crate) openapi: Tagged,
     pools: Pools,
 }
 
@@ -80,7 +80,7 @@ impl Catalog {
             all.pools.extend(part.pools);
         }
         let (transcoder, conflicts) = Transcoder::of(all.rules, config.clone());
-        let openapi = transcoder.openapi(document).to_string().into();
+        let openapi = Tagged::new(transcoder.openapi(document).to_string().into());
         let services = Services::new(all.services, drain);
         (Catalog { transcoder, services, openapi, pools: all.pools }, conflicts)
     }

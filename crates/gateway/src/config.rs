@@ -1,5 +1,6 @@
 //! The limits of the public port, and what is served there.
 
+use crate::TlsConfig;
 use crate::catalog::{CatalogConfig, DiscoverConfig, ServiceConfig};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -11,10 +12,15 @@ use std::time::Duration;
 pub struct Config {
     /// Connections at most; more wait in the system's queue. 10,000 of ~100 KiB each are 1 GiB.
     pub connections_max: usize,
+    /// Connections from one address at most, or from one /64 of IPv6; more are closed at once. 2,500: a quarter of all, so that one client
+    /// cannot lock out the others. A gateway behind a proxy, which is one address, needs as many as the proxy opens.
+    pub connections_per_address_max: usize,
     /// Calls at once on one HTTP/2 connection. 256: above the 100 that clients assume, and a bound on one client's share.
     pub streams_max: u32,
-    /// Bytes of a request's head at most. 64 KiB: four times what common proxies pass.
+    /// Bytes of a request's headers at most, counted as HTTP/2 does. 16 KiB: what common proxies pass.
     pub header_bytes_max: u32,
+    /// Headers of a request at most. 100: four times what browsers send.
+    pub headers_max: usize,
     /// Time for a request's head to arrive, in milliseconds. 10,000: slow networks need 3 s, and attackers get no more.
     pub header_read_timeout_ms: u64,
     /// How often a silent HTTP/2 client is asked whether it is still there, in milliseconds. 20,000: below the 30 s of common proxies.
@@ -31,6 +37,8 @@ pub struct Config {
     pub discover: DiscoverConfig,
     /// How foreign services come and go.
     pub catalog: CatalogConfig,
+    /// The port's certificate. None: plain HTTP, for a port that is reached over this machine or behind a proxy.
+    pub tls: Option<TlsConfig>,
     /// What a request and an answer may be.
     pub transcode: transcode::Config,
 }
@@ -39,8 +47,10 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             connections_max: 10_000,
+            connections_per_address_max: 2_500,
             streams_max: 256,
-            header_bytes_max: 64 << 10,
+            header_bytes_max: 16 << 10,
+            headers_max: 100,
             header_read_timeout_ms: 10_000,
             keepalive_interval_ms: 20_000,
             drain_timeout_ms: 8_000,
@@ -48,6 +58,7 @@ impl Default for Config {
             services: BTreeMap::new(),
             discover: DiscoverConfig::default(),
             catalog: CatalogConfig::default(),
+            tls: None,
             transcode: transcode::Config::default(),
         }
     }

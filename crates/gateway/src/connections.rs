@@ -1,8 +1,8 @@
 //! Accepts connections, serves each in a task of its own, and lets them finish when the gateway stops.
 
 use crate::Config;
+use crate::edge::{Edge, Peer, Place, Places, Tls};
 use crate::first_bytes::FirstBytes;
-use crate::front::Front;
 use crate::metrics::OpenConnection;
 use http::Request;
 use hyper::body::Incoming;
@@ -10,9 +10,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use lifecycle::Drain;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
@@ -21,17 +23,35 @@ use tracing::{debug, error, warn};
 
 /// How long to wait when the system refuses a connection, as it does when it is out of file descriptors; some are free again soon.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
-/// The least that hyper takes as the size of its buffer.
-const BUFFER_BYTES_MIN: usize = 8192;
+/// The largest buffer of an HTTP/1 connection: four times the largest head, so that bodies are read in large pieces.
+const BUFFER_BYTES_MAX: usize = 64 << 10;
+
+/// What all connections share.
+struct Shared {
+    edge: Edge,
+    tls: Option<Tls>,
+    http: Builder<TokioExecutor>,
+    header_read_timeout: Duration,
+    drain: Drain,
+}
+
+/// What a connection occupies as long as it is open.
+struct Held {
+    _permit: OwnedSemaphorePermit,
+    _place: Place,
+    _open: OpenConnection,
+}
 
 /// Serves the listener until the drain is requested; then the connections, for as long as they are given.
-pub(crate) async fn serve(listener: TcpListener, front: Arc<Front>, config: Config, drain: Drain) {
+pub(crate) async fn serve(listener: TcpListener, edge: Edge, tls: Option<Tls>, config: Config, drain: Drain) {
     let permits = Arc::new(Semaphore::new(config.connections_max));
-    let server = Arc::new(builder(&config));
+    let places = Places::new(config.connections_per_address_max);
+    let header_read_timeout = config.header_read_timeout();
+    let shared = Arc::new(Shared { edge, tls, http: builder(&config), header_read_timeout, drain: drain.clone() });
     let mut connections = JoinSet::new();
     loop {
         // Cancel safe: a connection is taken together with its permit, or stays in the queue.
-        let (stream, permit) = tokio::select! {
+        let (stream, address, permit) = tokio::select! {
             () = drain.requested() => break,
             Some(ended) = connections.join_next() => {
                 note_panic(ended);
@@ -39,9 +59,12 @@ pub(crate) async fn serve(listener: TcpListener, front: Arc<Front>, config: Conf
             }
             accepted = accept(&listener, &permits) => accepted,
         };
-        let held = Held { _permit: permit, _open: front.metrics.connection() };
-        let stream = FirstBytes::new(stream, config.header_read_timeout());
-        connections.spawn(connection(Arc::clone(&server), stream, Arc::clone(&front), drain.clone(), held));
+        let Some(place) = places.take(address.ip()) else {
+            debug!(peer = %address, "connection refused, since its address has too many");
+            continue;
+        };
+        let held = Held { _permit: permit, _place: place, _open: shared.edge.front.metrics.connection() };
+        connections.spawn(connection(Arc::clone(&shared), stream, address, held));
     }
     drop(listener);
     let finished = async {
@@ -55,22 +78,16 @@ pub(crate) async fn serve(listener: TcpListener, front: Arc<Front>, config: Conf
     }
 }
 
-/// What a connection occupies as long as it is open.
-struct Held {
-    _permit: OwnedSemaphorePermit,
-    _open: OpenConnection,
-}
-
-async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
     let permit = Arc::clone(permits).acquire_owned().await.expect("the semaphore is never closed");
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, address)) => {
                 // Answers are written whole; waiting for more would delay them.
                 if let Err(error) = stream.set_nodelay(true) {
                     debug!(error = %error, "connection delays its answers");
                 }
-                return (stream, permit);
+                return (stream, address, permit);
             }
             Err(error) => {
                 warn!(error = %error, "connection could not be accepted");
@@ -82,12 +99,12 @@ async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream,
 
 fn builder(config: &Config) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    let header_bytes_max = usize::try_from(config.header_bytes_max).unwrap_or(usize::MAX).max(BUFFER_BYTES_MIN);
     builder
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(config.header_read_timeout())
-        .max_buf_size(header_bytes_max)
+        .max_buf_size(BUFFER_BYTES_MAX)
+        .max_headers(config.headers_max)
         .half_close(false);
     builder
         .http2()
@@ -100,29 +117,38 @@ fn builder(config: &Config) -> Builder<TokioExecutor> {
     builder
 }
 
-async fn connection(
-    server: Arc<Builder<TokioExecutor>>,
-    stream: FirstBytes<TcpStream>,
-    front: Arc<Front>,
-    drain: Drain,
-    held: Held,
-) {
-    let service = service_fn(move |request: Request<Incoming>| {
-        let front = Arc::clone(&front);
-        async move { front.answer(request.map(Body::new)).await }
+async fn connection(shared: Arc<Shared>, stream: TcpStream, address: SocketAddr, held: Held) {
+    match &shared.tls {
+        None => speak(&shared, stream, Peer { address: address.ip(), certificate: None }).await,
+        Some(tls) => match tls.accept(stream).await {
+            Ok((stream, certificate)) => speak(&shared, stream, Peer { address: address.ip(), certificate }).await,
+            Err(error) => debug!(peer = %address, error = %error, "connection ended in its handshake"),
+        },
+    }
+    drop(held);
+}
+
+/// Serves a connection's requests.
+async fn speak<S>(shared: &Arc<Shared>, stream: S, peer: Peer)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let stream = TokioIo::new(FirstBytes::new(stream, shared.header_read_timeout));
+    let service = service_fn(|request: Request<Incoming>| {
+        let (shared, peer) = (Arc::clone(shared), peer.clone());
+        async move { shared.edge.answer(request.map(Body::new), peer).await }
     });
-    let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
+    let mut connection = pin!(shared.http.serve_connection(stream, service));
     let served = tokio::select! {
         served = connection.as_mut() => served,
-        () = drain.requested() => {
+        () = shared.drain.requested() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
     };
     if let Err(error) = served {
-        debug!(error, "connection ended with an error");
+        debug!(peer = %peer.address, error, "connection ended with an error");
     }
-    drop(held);
 }
 
 fn note_panic(ended: Result<(), JoinError>) {

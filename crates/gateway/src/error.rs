@@ -15,6 +15,15 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// A file of the port's certificate cannot be used.
+    #[error("failed to use {} for TLS", path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The contract's HTTP rules cannot be served.
     #[error("failed to make routes of the contract")]
     Contract(#[source] transcode::Error),

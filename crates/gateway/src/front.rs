@@ -1,10 +1,12 @@
 //! Decides who answers a request: a service as gRPC, an own endpoint, or the transcoder.
 
 use crate::catalog::{Catalog, Current, Own};
+use crate::edge::Spoken;
 use crate::metrics::{Measure, Metrics};
 use crate::own::{ALLOW, Endpoint, Endpoints};
 use crate::unread;
 use futures_util::FutureExt;
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
 use std::any::Any;
 use std::convert::Infallible;
@@ -48,10 +50,12 @@ impl Front {
 
     async fn dispatch(&self, catalog: &Catalog, request: Request<Body>, is_grpc: bool) -> Response<Body> {
         if is_grpc {
-            return pass_through(catalog, request, self.metrics.begin("grpc")).await;
+            let Spoken(protocol) = request.extensions().get().copied().unwrap_or(Spoken("grpc"));
+            return pass_through(catalog, request, self.metrics.begin(protocol)).await;
         }
         if let Some(endpoint) = self.own_endpoints.at(request.uri().path()) {
-            return self.own(catalog, endpoint, request.method()).await;
+            let (head, _) = request.into_parts();
+            return self.own(catalog, endpoint, &head).await;
         }
         let mut measure = self.metrics.begin("rest");
         let reads_on = unread::is_worth_reading(request.version(), request.headers());
@@ -69,9 +73,9 @@ impl Front {
         response.map(|body| measure.until_sent(body))
     }
 
-    async fn own(&self, catalog: &Catalog, endpoint: Endpoint, method: &Method) -> Response<Body> {
-        let answer = self.own_endpoints.answer(endpoint, method, catalog).await;
-        answer.unwrap_or_else(|| catalog.transcoder.method_not_allowed(method, ALLOW))
+    async fn own(&self, catalog: &Catalog, endpoint: Endpoint, head: &Parts) -> Response<Body> {
+        let answer = self.own_endpoints.answer(endpoint, head, catalog).await;
+        answer.unwrap_or_else(|| catalog.transcoder.method_not_allowed(&head.method, ALLOW))
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) enum Method {
     AtThose(Wanted),
 }
 
-/// A service, called only for what it is known to have.
+/// A service, called only for what it is known to have, or for anything if nothing is known of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Served {
     pub(crate) upstream: Upstream,
@@ -87,6 +87,7 @@ impl Service<Request<Body>> for Served {
                 request.extensions_mut().insert(*wanted);
                 self.upstream.call(request)
             }
+            None if self.methods.is_empty() => self.upstream.call(request),
             None => {
                 let name = path.strip_prefix('/').unwrap_or(path);
                 let refusal = Status::unimplemented(format!("no method {name} is served here"));

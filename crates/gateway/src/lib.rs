@@ -3,12 +3,14 @@
 //! One listener speaks HTTP/1.1 and HTTP/2 with prior knowledge. A gRPC call passes to the service that its path names; anything else
 //! is transcoded by the `google.api.http` rules of that service. What is served is Comanda's contract, and any other gRPC service that the
 //! configuration or Consul names. The gateway itself answers gRPC health and reflection,
-//! `/openapi.json`, `/healthz`, `/readyz` and `/metrics`.
+//! `/openapi.json`, `/docs`, `/healthz`, `/readyz` and `/metrics`.
 
 mod catalog;
 mod config;
 mod connections;
+mod docs;
 mod drained;
+mod edge;
 mod error;
 mod first_bytes;
 mod front;
@@ -23,11 +25,13 @@ pub use catalog::{
     Watch,
 };
 pub use config::Config;
+pub use edge::{Certificate, ClientCertificate, Peer, TlsConfig};
 pub use error::Error;
 pub use metrics::Metrics;
 pub use readiness::{Check, Readiness, ReadinessProbe, State};
 
 use crate::catalog::{Catalog, Current, Keeper, Own};
+use crate::edge::{Edge, Tls};
 use crate::front::Front;
 use lifecycle::Tasks;
 use rpc::Upstream;
@@ -44,7 +48,8 @@ pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
 pub struct Deps {
     /// Where to listen; port 0 is any that is free.
     pub listen: SocketAddr,
-    /// The services of Comanda's contract by their full names, such as `comanda.order.v1.OrderService`. None: the contract is not served.
+    /// The services of Comanda's contract by their full names, such as `comanda.order.v1.OrderService`; another is passed through as it is.
+    /// None: the contract is not served.
     pub upstreams: BTreeMap<&'static str, Upstream>,
     /// The services that are not of the contract.
     pub foreign: ForeignServices,
@@ -69,7 +74,7 @@ pub struct Gateway {
 /// `drain_timeout_ms` to end, and streams are ended with UNAVAILABLE.
 ///
 /// # Errors
-/// When the port cannot be opened, or the contract cannot be served.
+/// When the port cannot be opened, its certificate cannot be used, or the contract cannot be served.
 pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Gateway, Error> {
     let listen = |source| Error::Listen { address: deps.listen, source };
     let listener = TcpListener::bind(deps.listen).await.map_err(listen)?;
@@ -98,7 +103,11 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Gate
         own_endpoints: own::Endpoints::new(deps.readiness, deps.metrics_text),
         metrics: deps.metrics,
     };
-    tasks.spawn("gateway", connections::serve(listener, Arc::new(front), config, drain));
+    let tls = config.tls.as_ref().map(Tls::load).transpose()?.map(|(tls, reload)| {
+        tasks.spawn("gateway-certificate", reload.run(drain.clone()));
+        tls
+    });
+    tasks.spawn("gateway", connections::serve(listener, Edge { front }, tls, config, drain));
     info!(address = %local_address, "gateway started");
     Ok(Gateway { local_address })
 }

@@ -1,4 +1,4 @@
-//! Finds the programs of PostgreSQL, NATS and Consul on this machine, and gRPC for Python.
+//! Finds the programs of PostgreSQL, NATS and Consul on this machine.
 //!
 //! A crate without dependencies, since `cargo xtask` needs it too and must build at once.
 
@@ -144,28 +144,6 @@ const POSTGRES_OLDEST: Version = Version { major: 15, minor: 0 };
 const NATS_OLDEST: Version = Version { major: 2, minor: 12 };
 /// The oldest that the platform was tried with.
 const CONSUL_OLDEST: Version = Version { major: 1, minor: 8 };
-
-/// Where `cargo xtask servers` puts gRPC for Python; `COMANDA_TEST_PYTHON_PACKAGES` names another folder.
-#[must_use]
-pub fn python_packages() -> PathBuf {
-    let named = std::env::var_os("COMANDA_TEST_PYTHON_PACKAGES").map(PathBuf::from);
-    named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/python"))
-}
-
-/// Whether gRPC for Python is there. If not, a line on standard output says that the test is skipped, which it does by returning.
-///
-/// # Panics
-/// When it is missing and `COMANDA_TEST_FORBID_SKIP` is 1.
-#[must_use]
-pub fn are_python_packages_there() -> bool {
-    if python_packages().join("grpc_reflection").is_dir() {
-        return true;
-    }
-    let message = "skipped: gRPC for Python is not there; run `cargo xtask servers`";
-    assert!(!is_skip_forbidden(), "{message}, and {FORBID_SKIP} is 1");
-    println!("{message}");
-    false
-}
 
 /// Whether PostgreSQL and NATS are there. If not, a line on standard output says that the test is skipped, which it does by returning.
 ///

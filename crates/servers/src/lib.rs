@@ -15,5 +15,5 @@ mod server;
 pub use consul::{Consul, ConsulSetup};
 pub use nats::Nats;
 pub use postgres::{Postgres, Session};
-pub use programs::{Program, are_python_packages_there, are_there, python_packages};
+pub use programs::{Program, are_there};
 pub use proxy::Proxy;

@@ -37,7 +37,7 @@ mod wire;
 pub use config::Config;
 pub use decode::Unknown;
 pub use error::Error;
-pub use openapi::Document;
+pub use openapi::{Document, Guards, Security};
 pub use plan::Plan;
 pub use reference::{Defaults, Reference};
 pub use rules::{Rule, Rules};

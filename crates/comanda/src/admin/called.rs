@@ -61,7 +61,7 @@ fn service(view: ServiceView) -> wire::CalledService {
         name: view.service.to_string(),
         breaker: Some(breaker(&view.breaker)),
         endpoints: view.endpoints.iter().map(endpoint).collect(),
-        list_age: duration(view.list_age),
+        list_age: view.list_age.and_then(duration),
         list_fault: view.list_fault.unwrap_or_default(),
     }
 }

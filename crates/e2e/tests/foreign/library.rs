@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
+use testkit::require_tool;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -26,7 +27,21 @@ pub(crate) fn example() -> PathBuf {
 
 /// Whether Python can run it. If not, the test is skipped by returning.
 pub(crate) fn require() -> bool {
-    servers::are_python_packages_there()
+    python().is_some()
+}
+
+fn python() -> Option<PathBuf> {
+    require_tool("grpc-python/bin/python3")
+}
+
+/// The folder of the packages of this Python, which has Google's files as well.
+fn packages(python: &Path) -> PathBuf {
+    let libraries = python.ancestors().nth(2).unwrap().join("lib");
+    let folders = std::fs::read_dir(&libraries).unwrap().map(|entry| entry.unwrap().path().join("site-packages"));
+    let mut with_tools = folders.filter(|folder| folder.join("grpc_tools").is_dir());
+    with_tools
+        .next()
+        .unwrap_or_else(|| panic!("{} has no grpcio-tools; run `cargo xtask servers`", libraries.display()))
 }
 
 /// The contract of the example.
@@ -47,14 +62,13 @@ impl Library {
         let folder = TempDir::new().unwrap();
         std::fs::write(folder.path().join("library.proto"), contract).unwrap();
         std::fs::copy(example().join("server.py"), folder.path().join("server.py")).unwrap();
-        let packages = servers::python_packages().canonicalize().unwrap();
+        let program = python().unwrap();
         let python = |arguments: &[&str]| {
-            let mut command = Command::new("python3");
-            let path = std::env::join_paths([packages.as_path(), folder.path()]).unwrap();
-            command.args(arguments).env("PYTHONPATH", path).current_dir(folder.path()).kill_on_drop(true);
+            let mut command = Command::new(&program);
+            command.args(arguments).current_dir(folder.path()).kill_on_drop(true);
             command
         };
-        let include = packages.to_string_lossy().into_owned();
+        let include = packages(&program).to_string_lossy().into_owned();
         let generate = [
             "-m",
             "grpc_tools.protoc",

@@ -18,11 +18,13 @@ pub(crate) fn builtin(upstreams: &BTreeMap<&'static str, Upstream>, config: &tra
     let pool = DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET)
         .map_err(|error| Error::Contract(transcode::Error::Descriptors(error)))?;
     let mut part = Part { rules: transcoder.rules().collect(), ..Part::default() };
-    for service in pool.services() {
-        let Some(upstream) = upstreams.get(service.full_name()).cloned() else { continue };
-        let name: Arc<str> = service.full_name().into();
-        part.services.insert(name.clone(), Served { upstream, methods: Arc::new(methods(&service)) });
-        part.pools.insert(name, pool.clone());
+    for (name, upstream) in upstreams {
+        let (name, described) = (Arc::<str>::from(*name), pool.get_service_by_name(name));
+        let methods = Arc::new(described.as_ref().map(methods).unwrap_or_default());
+        part.services.insert(name.clone(), Served { upstream: upstream.clone(), methods });
+        if described.is_some() {
+            part.pools.insert(name, pool.clone());
+        }
     }
     Ok(part)
 }

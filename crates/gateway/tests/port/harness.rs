@@ -2,11 +2,13 @@
 
 use bytes::Bytes;
 use gateway::{Check, Config, Deps, Directory, ForeignServices, Gateway, Metrics, Readiness, State};
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use lifecycle::Tasks;
 use prometheus_client::registry::Registry;
 use proto::comanda::order::v1::order_service_server::{OrderService, OrderServiceServer};
@@ -17,17 +19,21 @@ use proto::comanda::order::v1::{
 use proto::{Violation, Violations};
 use rpc::{Guarded, Slot, Upstream};
 use serde_json::Value as Json;
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio_stream::Stream;
+use tonic::body::Body;
+use tonic::client::Grpc;
 use tonic::service::Routes;
 use tonic::{Code, Request as Call, Response as Answered, Status};
 use tonic_types::{ErrorDetails, StatusExt};
+use tower::Service;
 
 pub(crate) const ORDERS: &str = "comanda.order.v1.OrderService";
 pub(crate) const CONSUMERS: &str = "comanda.consumer.v1.ConsumerService";
@@ -52,6 +58,7 @@ pub(crate) struct Orders {
     pub(crate) begun: Arc<AtomicUsize>,
 }
 
+#[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
@@ -78,6 +85,23 @@ impl Port {
     }
 
     pub(crate) async fn open_with(config: Config) -> Port {
+        Port::start(config, []).await
+    }
+
+    /// Opens a port with other services beside the two.
+    pub(crate) async fn start(config: Config, others: impl IntoIterator<Item = (&'static str, Upstream)>) -> Port {
+        Port::try_start(config, others).await.unwrap()
+    }
+
+    /// Why a port cannot be opened.
+    pub(crate) async fn refuse(config: Config) -> String {
+        Port::try_start(config, []).await.err().expect("it cannot be opened").to_string()
+    }
+
+    async fn try_start(
+        config: Config,
+        others: impl IntoIterator<Item = (&'static str, Upstream)>,
+    ) -> Result<Port, gateway::Error> {
         let service = Orders::default();
         let (orders, slot) = Upstream::in_process("order");
         let (consumers, away) = Upstream::in_process("consumer");
@@ -92,7 +116,7 @@ impl Port {
         let (probed_orders, probed_consumers) = (orders.clone(), consumers.clone());
         let deps = Deps {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            upstreams: BTreeMap::from([(ORDERS, orders), (CONSUMERS, consumers)]),
+            upstreams: [(ORDERS, orders), (CONSUMERS, consumers)].into_iter().chain(others).collect(),
             foreign: ForeignServices::default(),
             directory: Directory::default(),
             metrics,
@@ -103,9 +127,9 @@ impl Port {
             metrics_text: Some(Arc::new(text)),
         };
         let mut tasks = Tasks::new();
-        let Gateway { local_address } = gateway::start(deps, config, &mut tasks).await.unwrap();
+        let Gateway { local_address } = gateway::start(deps, config, &mut tasks).await?;
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Port { address: local_address, tasks, orders: slot, service, _consumers: away, client }
+        Ok(Port { address: local_address, tasks, orders: slot, service, _consumers: away, client })
     }
 
     pub(crate) async fn send(&self, request: http::request::Builder, body: impl Into<Bytes>) -> Answer {
@@ -130,6 +154,27 @@ impl Port {
         let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", self.address)).unwrap();
         endpoint.connect().await.unwrap()
     }
+}
+
+/// A line of HTTP/2 for a gRPC client which keeps no deadlines of its own, unlike tonic's channel. Dropping the tasks cuts it.
+pub(crate) async fn line<S>(stream: S, tasks: &mut JoinSet<hyper::Result<()>>) -> hyper::Result<SendRequest<Body>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = Builder::new(TokioExecutor::new()).handshake(TokioIo::new(stream)).await?;
+    tasks.spawn(connection);
+    Ok(sender)
+}
+
+/// A gRPC client of such a line.
+pub(crate) fn client(
+    sender: SendRequest<Body>,
+) -> Grpc<impl Service<Request<Body>, Response = Response<Incoming>, Error = hyper::Error, Future: Send>> {
+    let transport = tower::service_fn(move |request| {
+        let mut sender = sender.clone();
+        async move { sender.send_request(request).await }
+    });
+    Grpc::with_origin(transport, "http://localhost".parse().unwrap())
 }
 
 /// Waits for a state of a real server, with a bound and a last word.

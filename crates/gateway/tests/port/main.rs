@@ -2,8 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "what is beside the test functions is a part of tests too")]
 
+mod authority;
 mod contract;
 mod grpc;
+mod grpc_web;
 mod harness;
+mod parrot;
+mod pass_through;
 mod rest;
 mod stopping;
+mod tls;

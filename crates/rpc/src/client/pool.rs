@@ -143,10 +143,10 @@ impl Pool {
         members.iter().find(|member| &*member.endpoint.name == name).map(|member| member.endpoint.breaker.clone())
     }
 
-    /// How old the list is, and what is wrong with it.
-    pub(crate) fn list(&self) -> (Duration, Option<String>) {
-        self.shared.endpoints.as_ref().map_or((Duration::ZERO, None), |endpoints| {
-            (endpoints.age(), endpoints.now().fault.as_ref().map(ToString::to_string))
+    /// How old the list is if there is one, and what is wrong with it.
+    pub(crate) fn list(&self) -> (Option<Duration>, Option<String>) {
+        self.shared.endpoints.as_ref().map_or((None, None), |endpoints| {
+            (Some(endpoints.age()), endpoints.now().fault.as_ref().map(ToString::to_string))
         })
     }
 }

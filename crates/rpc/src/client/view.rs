@@ -13,8 +13,8 @@ pub struct ServiceView {
     pub breaker: Snapshot,
     /// Its endpoints.
     pub endpoints: Vec<EndpointView>,
-    /// How old the list of endpoints is.
-    pub list_age: Duration,
+    /// How old the list of endpoints is; `None`: the service runs in this process, and there is no list.
+    pub list_age: Option<Duration>,
     /// Why the list is not fresh, if it is not.
     pub list_fault: Option<String>,
 }
