@@ -91,7 +91,8 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Gate
         deps.directory.show_builtin(&builtin);
         base.push(builtin);
     }
-    let shared = (current.clone(), deps.directory, deps.metrics.catalog());
+    let directory = deps.directory;
+    let shared = (current.clone(), directory.clone(), deps.metrics.catalog());
     let keeper = Keeper::start(deps.foreign, base, shared, config.clone(), drain.clone()).await?;
     catalog::report_health(&reporter, &current.now()).await;
     tasks.spawn("gateway-health", catalog::follow_health(reporter, current.clone(), drain.clone()));
@@ -100,7 +101,7 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Gate
     let front = Front {
         current,
         _own: own,
-        own_endpoints: own::Endpoints::new(deps.readiness, deps.metrics_text),
+        own_endpoints: own::Endpoints::new(deps.readiness, deps.metrics_text, directory),
         metrics: deps.metrics,
     };
     let tls = config.tls.as_ref().map(Tls::load).transpose()?.map(|(tls, reload)| {
