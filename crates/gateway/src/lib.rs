@@ -100,7 +100,8 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Gate
         deps.directory.show_builtin(&builtin);
         base.push(builtin);
     }
-    let shared = (current.clone(), deps.directory, deps.metrics.catalog());
+    let directory = deps.directory;
+    let shared = (current.clone(), directory.clone(), deps.metrics.catalog());
     let around = (guard.clone(), drain.clone());
     let keeper = Keeper::start(deps.foreign, base, shared, config.clone(), around).await?;
     catalog::report_health(&reporter, &current.now()).await;
@@ -110,7 +111,7 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Gate
     let front = Front {
         current,
         _own: own,
-        own_endpoints: own::Endpoints::new(deps.readiness, deps.metrics_text),
+        own_endpoints: own::Endpoints::new(deps.readiness, deps.metrics_text, directory),
         metrics: deps.metrics,
     };
     tasks.spawn("gateway-keys", guard.keep_fresh(drain.clone()));

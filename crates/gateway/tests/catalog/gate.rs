@@ -122,6 +122,10 @@ impl Gate {
         self.send(Request::get(format!("http://{}{path}", self.address)), "").await
     }
 
+    pub(crate) async fn get_as(&self, path: &str, (name, value): (&str, &str)) -> Answer {
+        self.send(Request::get(format!("http://{}{path}", self.address)).header(name, value), "").await
+    }
+
     pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
         let request = Request::post(format!("http://{}{path}", self.address));
         self.send(request.header("content-type", "application/json"), body).await
