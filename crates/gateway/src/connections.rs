@@ -142,7 +142,7 @@ where
     let mut connection = pin!(shared.http.serve_connection(stream, service));
     let served = tokio::select! {
         served = connection.as_mut() => served,
-        () = shared.drain.requested() => {
+        () = shared.drain.watch() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -1,25 +1,25 @@
 //! Which headers pass between HTTP and gRPC, and how a caller's timeout is read.
 
 use crate::refused::Refused;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use std::time::Duration;
 use tonic::Status;
 
 /// Request headers that reach a service as metadata; no others do.
-const FORWARDED: [&str; 9] = [
-    "accept-language",
-    "authorization",
-    "baggage",
-    "idempotency-key",
-    "prefer",
-    "traceparent",
-    "tracestate",
+static FORWARDED: [HeaderName; 9] = [
+    header::ACCEPT_LANGUAGE,
+    header::AUTHORIZATION,
+    HeaderName::from_static("baggage"),
+    IDEMPOTENCY_KEY,
+    HeaderName::from_static("prefer"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
     // For whoever stands before the services and knows callers by it; it goes no further than that.
-    "x-api-key",
-    "x-request-id",
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-request-id"),
 ];
 /// Makes a call one that is done once, however often it is made.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Metadata of an answer that reaches the client as headers, besides what begins with `x-`.
 const RETURNED: [&str; 10] = [
     "etag",
@@ -34,7 +34,8 @@ const RETURNED: [&str; 10] = [
     "www-authenticate",
 ];
 /// Headers with a timeout in seconds; `grpc-timeout` has its own form.
-const TIMEOUTS: [&str; 2] = ["request-timeout", "x-request-timeout"];
+static TIMEOUTS: [HeaderName; 2] =
+    [HeaderName::from_static("request-timeout"), HeaderName::from_static("x-request-timeout")];
 
 /// Names of newline-delimited JSON.
 const LINES: [&str; 3] = ["application/x-ndjson", "application/ndjson", "application/jsonl"];
@@ -46,10 +47,10 @@ const LINES: [&str; 3] = ["application/x-ndjson", "application/ndjson", "applica
 pub(crate) fn request(method: &Method, headers: &HeaderMap) -> Result<HeaderMap, Refused> {
     let mut metadata = HeaderMap::new();
     // What only reads can be done twice, and its first answer would be out of date.
-    let is_kept = |name: &&str| !(method.is_safe() && *name == IDEMPOTENCY_KEY);
-    for name in FORWARDED.into_iter().filter(is_kept) {
+    let is_kept = |name: &&HeaderName| !(method.is_safe() && **name == IDEMPOTENCY_KEY);
+    for name in FORWARDED.iter().filter(is_kept) {
         for value in headers.get_all(name) {
-            metadata.append(HeaderName::from_static(name), value.clone());
+            metadata.append(name, value.clone());
         }
     }
     if let Some(timeout) = timeout(headers)? {
@@ -73,7 +74,7 @@ fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Refused> {
     let grpc = headers.get_all(rpc::timeout::HEADER).iter();
     let grpc =
         grpc.map(|value| rpc::timeout::parse(value).map_err(|error| Status::invalid_argument(error.to_string())));
-    let plain = TIMEOUTS.iter().flat_map(|name| headers.get_all(*name).iter().map(move |value| seconds(name, value)));
+    let plain = TIMEOUTS.iter().flat_map(|name| headers.get_all(name).iter().map(move |value| seconds(name, value)));
     for timeout in grpc.chain(plain) {
         let timeout = timeout?;
         shortest = Some(shortest.map_or(timeout, |shortest| shortest.min(timeout)));
@@ -81,7 +82,7 @@ fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Refused> {
     Ok(shortest)
 }
 
-fn seconds(name: &str, value: &HeaderValue) -> Result<Duration, Status> {
+fn seconds(name: &HeaderName, value: &HeaderValue) -> Result<Duration, Status> {
     let text = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'));
     let timeout = text.and_then(|text| text.parse().ok()).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     // No time at all is a mistake, and not what a client waits for.

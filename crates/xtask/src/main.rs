@@ -3,6 +3,7 @@
 mod cluster;
 mod command;
 mod contract;
+mod peers;
 mod servers;
 
 use clap::Parser;
@@ -20,7 +21,7 @@ enum Xtask {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Measures, in release: `outbox`, `intake`, `idle` or `breaker`, with `--quick` in less than a minute.
+    /// Measures, in release: `outbox`, `intake`, `calls`, `gateway`, `idle` or `breaker`, with `--quick` in less than a minute.
     Bench {
         /// Goes to the benchmarks: a name and its options; `NAME --help` tells them.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
@@ -113,7 +114,11 @@ fn bench(arguments: &[String]) -> Result<(), Failed> {
     if let Some(("breaker", options)) = arguments.split_first().map(|(name, options)| (name.as_str(), options)) {
         return cargo(&["bench", "--package", "breaker", "--bench", "breaker", "--"]).arguments(options).run();
     }
-    servers::before_tests()?;
+    if arguments.first().is_some_and(|name| name == "gateway") {
+        peers::install();
+    } else {
+        servers::before_tests()?;
+    }
     cargo(&["run", "--release", "--package", "bench", "--"]).arguments(arguments).run()
 }
 
