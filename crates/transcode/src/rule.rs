@@ -4,7 +4,7 @@ use crate::decode::Unknown;
 use crate::plan::{Plan, Plans};
 use crate::router::Router;
 use crate::template::Template;
-use crate::{Config, Error};
+use crate::{Config, Error, etag};
 use http::Method;
 use http::uri::PathAndQuery;
 use prost_reflect::{
@@ -34,6 +34,8 @@ pub(crate) struct Rpc {
     pub(crate) writes: Plan,
     /// What becomes of fields that it does not have.
     pub(crate) unknown: Unknown,
+    /// Whether an answer names its version.
+    pub(crate) has_etag: bool,
     pub(crate) resumable: Option<Resumable>,
     /// Where what it creates can be got; only a method that creates has one (AIP-133).
     pub(crate) location: Option<Template>,
@@ -155,6 +157,7 @@ impl Rpc {
             reads: plans.of(&descriptor.input()),
             writes: plans.of(&descriptor.output()),
             input: descriptor.input(),
+            has_etag: etag::is_in(&descriptor.output()),
             output: descriptor.output(),
             service,
             name: name.into(),

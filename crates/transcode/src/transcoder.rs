@@ -82,7 +82,8 @@ impl Transcoder {
         })
     }
 
-    /// Answers a request. `upstream` gives the service of a full name; one that it does not know is UNIMPLEMENTED.
+    /// Answers a request. `upstream` gives the service of a full name; one that it does not know is UNIMPLEMENTED. The service finds the
+    /// extensions of the HTTP request in those of its own.
     ///
     /// The answer carries [`Called`] in its extensions. Dropping the future drops the call.
     pub async fn call<B, S>(&self, request: Request<B>, upstream: impl Fn(&str) -> Option<S>) -> Response<Body>
@@ -97,14 +98,15 @@ impl Transcoder {
             Err(refused) => return self.refuse(&refused, None, Names::Json),
         };
         let name = Some(Arc::clone(&route.rpc.name));
-        let (parts, body) = request.into_parts();
-        let head = match Head::read(&route, &parts, &self.config) {
+        let (mut parts, body) = request.into_parts();
+        let head = match Head::read(&route, &mut parts, &self.config) {
             Ok(head) => head,
             Err(refused) => return self.refuse(&refused, name, Names::Json),
         };
         let binding = Binding::new(Arc::clone(&route), values, parts);
         let called = if route.rpc.is_upload() {
-            self.upload(binding, body).map(|(messages, refusals)| (messages.left_stream(), refusals))
+            self.upload(binding, body, head.is_one_message_each)
+                .map(|(messages, refusals)| (messages.left_stream(), refusals))
         } else {
             let message = request::read_message(&binding, body, &self.config).await;
             message.map(|message| (stream::iter([message]).right_stream(), Refusals::none()))
@@ -180,6 +182,7 @@ impl Transcoder {
         &self,
         binding: Binding,
         body: B,
+        is_one_message_each: bool,
     ) -> Result<(impl Stream<Item = Bytes> + Send + 'static, Refusals), Refused>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -187,7 +190,9 @@ impl Transcoder {
     {
         binding.check_stream()?;
         let idle_max = Duration::from_millis(self.config.stream_idle_max_ms);
-        Ok(Upload::new(body, binding, self.config.body_bytes_max, idle_max).into_messages())
+        let mut upload = Upload::new(body, binding, self.config.body_bytes_max, idle_max);
+        upload.is_one_message_each = is_one_message_each;
+        Ok(upload.into_messages())
     }
 
     async fn forward<S, M>(
@@ -203,6 +208,7 @@ impl Transcoder {
         let mut client = Grpc::new(service).max_decoding_message_size(self.config.message_bytes_max);
         let mut request = tonic::Request::new(messages);
         *request.metadata_mut() = MetadataMap::from_headers(head.metadata);
+        *request.extensions_mut() = head.extensions;
         match client.ready().await {
             Ok(()) => {}
             Err(impossible) => match impossible {},
@@ -213,7 +219,7 @@ impl Transcoder {
             return self.stream(route, (messages, refusals), metadata, (head.form, head.is_resumed)).await;
         }
         let message = refusals.unless(only(messages)).await?;
-        let mut response = answer::unary(route, &message, metadata.as_ref(), &head.asked)?;
+        let mut response = answer::unary(route, &message, metadata.as_ref(), (&head.asked, &head.conditions))?;
         response.extensions_mut().insert(Called::new(Some(Arc::clone(&route.rpc.name)), Code::Ok));
         Ok(response)
     }
