@@ -1,6 +1,6 @@
 //! Decides who answers a request: a service as gRPC, an own endpoint, or the transcoder.
 
-use crate::edge::Spoken;
+use crate::edge::{Spoken, Witness};
 use crate::grpc::Services;
 use crate::metrics::{Measure, Metrics};
 use crate::own::{ALLOW, Endpoint, Endpoints};
@@ -14,7 +14,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::Service;
 use tracing::error;
-use transcode::{Called, Transcoder};
+use transcode::{Called, StreamRoute, Transcoder};
 
 /// Headers by which services trust each other; none comes from outside.
 const INTERNAL: &str = "x-comanda-";
@@ -44,26 +44,34 @@ impl Front {
         }))
     }
 
+    /// How the streaming method at a path is called.
+    pub(crate) fn stream_route(&self, path: &str) -> Option<StreamRoute> {
+        self.transcoder.stream_route(path)
+    }
+
     async fn dispatch(&self, request: Request<Body>, is_grpc: bool) -> Response<Body> {
+        let usual = Spoken(if is_grpc { "grpc" } else { "rest" });
+        let Spoken(protocol) = request.extensions().get().copied().unwrap_or(usual);
+        let witness = request.extensions().get::<Witness>().cloned();
         if is_grpc {
-            let Spoken(protocol) = request.extensions().get().copied().unwrap_or(Spoken("grpc"));
-            return self.pass_through(request, self.metrics.begin(protocol)).await;
+            return self.pass_through(request, self.metrics.begin(protocol, witness)).await;
         }
         if let Some(endpoint) = self.own_endpoints.at(request.uri().path()) {
+            witness.into_iter().for_each(|witness| witness.at(endpoint.path()));
             return self.own(endpoint, request.method()).await;
         }
-        let mut measure = self.metrics.begin("rest");
+        let mut measure = self.metrics.begin(protocol, witness);
         let reads_on = unread::is_worth_reading(request.version(), request.headers());
         let (parts, body) = request.into_parts();
         let (body, mut returned) = unread::lend(body);
         let request = Request::from_parts(parts, body);
-        let mut response = self.transcoder.call(request, |service| self.services.get(service)).await;
+        let response = self.transcoder.call(request, |service| self.services.get(service)).await;
         // A stream that is answered while it is sent is still being read.
         if let (true, Ok(body)) = (reads_on, returned.try_recv()) {
             unread::throw_away(body).await;
         }
-        if let Some(called) = response.extensions_mut().remove::<Called>() {
-            measure.called(called);
+        if let Some(called) = response.extensions().get::<Called>() {
+            measure.called(called.clone());
         }
         response.map(|body| measure.until_sent(body))
     }
@@ -103,7 +111,7 @@ fn is_without_a_word(headers: &HeaderMap) -> bool {
 }
 
 /// gRPC, and not gRPC-Web.
-fn is_grpc(request: &Request<Body>) -> bool {
+pub(crate) fn is_grpc(request: &Request<Body>) -> bool {
     let content_type = request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     let rest = content_type.strip_prefix(b"application/grpc");
     request.method() == Method::POST && rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))

@@ -4,6 +4,9 @@
 //! is transcoded by the `google.api.http` rules of the contract. The gateway itself answers gRPC health and reflection,
 //! `/openapi.json`, `/healthz`, `/readyz` and `/metrics`.
 
+#[cfg(test)]
+extern crate self as gateway;
+
 mod config;
 mod connections;
 mod drained;
@@ -18,7 +21,9 @@ mod readiness;
 mod unread;
 
 pub use config::Config;
-pub use edge::{Certificate, ClientCertificate, Peer, TlsConfig};
+pub use edge::{
+    AccessLogConfig, Certificate, ClientCertificate, CompressionConfig, CorsConfig, Peer, TlsConfig, WebSocketConfig,
+};
 pub use error::Error;
 pub use metrics::Metrics;
 pub use readiness::{Check, Readiness, ReadinessProbe, State};
@@ -62,7 +67,7 @@ pub struct Gateway {
 /// `drain_timeout_ms` to end, and streams are ended with UNAVAILABLE.
 ///
 /// # Errors
-/// When the port cannot be opened, its certificate cannot be used, or the contract cannot be served.
+/// When the port cannot be opened, a setting or a file of it cannot be used, or the contract cannot be served.
 pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Gateway, Error> {
     let listen = |source| Error::Listen { address: deps.listen, source };
     let listener = TcpListener::bind(deps.listen).await.map_err(listen)?;
@@ -86,7 +91,7 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Gate
         tasks.spawn("gateway-certificate", reload.run(drain.clone()));
         tls
     });
-    tasks.spawn("gateway", connections::serve(listener, Edge { front }, tls, config, drain));
+    tasks.spawn("gateway", connections::serve(listener, Edge::new(front, &config)?, tls, config, drain));
     info!(address = %local_address, "gateway started");
     Ok(Gateway { local_address })
 }

@@ -1,5 +1,6 @@
 //! What can be seen of requests: how many, how they ended, how long they took.
 
+use crate::edge::Witness;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame};
@@ -67,9 +68,17 @@ impl Metrics {
     }
 
     /// Begins to measure a request.
-    pub(crate) fn begin(&self, protocol: &'static str) -> Measure {
+    pub(crate) fn begin(&self, protocol: &'static str, witness: Option<Witness>) -> Measure {
         let begun = Instant::now();
-        Measure { metrics: self.clone(), protocol, method: UNKNOWN.to_owned(), begun, code: None, called: None }
+        Measure {
+            metrics: self.clone(),
+            protocol,
+            method: UNKNOWN.to_owned(),
+            begun,
+            code: None,
+            called: None,
+            witness,
+        }
     }
 }
 
@@ -84,7 +93,6 @@ impl Drop for OpenConnection {
 }
 
 /// One request, counted when this is dropped.
-#[derive(Debug)]
 pub(crate) struct Measure {
     metrics: Metrics,
     protocol: &'static str,
@@ -94,6 +102,8 @@ pub(crate) struct Measure {
     code: Option<Code>,
     /// What was transcoded; it knows its code.
     called: Option<Called>,
+    /// Who else wants to know.
+    witness: Option<Witness>,
 }
 
 impl Measure {
@@ -130,6 +140,7 @@ impl Drop for Measure {
         let elapsed = self.begun.elapsed();
         let (protocol, method) = (self.protocol, std::mem::take(&mut self.method));
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        self.witness.iter().for_each(|witness| witness.called(protocol, &method, code));
         debug!(protocol, rpc.method = method, rpc.code = ?code, elapsed_ms, "request answered at the gateway");
         let by_method = TimeLabels { protocol, method: method.clone() };
         self.metrics.durations.get_or_create(&by_method).observe(elapsed.as_secs_f64());

@@ -32,6 +32,19 @@ pub(crate) enum Endpoint {
     Metrics,
 }
 
+impl Endpoint {
+    /// Where it is.
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Endpoint::Root => "/",
+            Endpoint::OpenApi => "/openapi.json",
+            Endpoint::Health => "/healthz",
+            Endpoint::Readiness => "/readyz",
+            Endpoint::Metrics => "/metrics",
+        }
+    }
+}
+
 impl Endpoints {
     pub(crate) fn new(transcoder: &Transcoder, readiness: ReadinessProbe, metrics_text: Option<MetricsText>) -> Self {
         let document = Document {
