@@ -67,7 +67,8 @@ pub(super) async fn compress(
         let response = response.take().unwrap_or_default();
         async { Ok::<_, Infallible>(response) }
     });
-    let Ok(compressed) = CompressionLayer::new().compress_when(worthwhile).layer(answer).oneshot(asked).await;
+    let compressed = CompressionLayer::new().compress_when(worthwhile).layer(answer).oneshot(asked);
+    let Ok(compressed) = Box::pin(compressed).await;
     let mut compressed = compressed.map(Body::new);
     mark_tag(compressed.headers_mut());
     compressed
@@ -116,7 +117,8 @@ where
     }
     let mut next = Some(next);
     let service = service_fn(|request: Request<_>| {
-        let answer = next.take().map(|next| next(request.map(Body::new)));
+        // In a box, since each layer around a future holds it more than once.
+        let answer = next.take().map(|next| Box::pin(next(request.map(Body::new))));
         async move {
             match answer {
                 Some(answer) => Ok::<_, Infallible>(answer.await),
@@ -125,7 +127,7 @@ where
         }
     });
     let layer = RequestDecompressionLayer::new().no_br().no_zstd().pass_through_unaccepted(true);
-    let Ok(response) = layer.layer(service).oneshot(request).await;
+    let Ok(response) = Box::pin(layer.layer(service).oneshot(request)).await;
     response.map(Body::new)
 }
 

@@ -100,7 +100,8 @@ impl Cors {
         let Some(layer) = layer else { return next(request).await };
         let mut next = Some(next);
         let service = service_fn(|request| {
-            let answer = next.take().map(|next| next(request));
+            // In a box, since each layer around a future holds it more than once.
+            let answer = next.take().map(|next| Box::pin(next(request)));
             async move {
                 match answer {
                     Some(answer) => Ok::<_, Infallible>(answer.await),
@@ -108,7 +109,7 @@ impl Cors {
                 }
             }
         });
-        let Ok(response) = layer.layer(service).oneshot(request).await;
+        let Ok(response) = Box::pin(layer.layer(service).oneshot(request)).await;
         response
     }
 
