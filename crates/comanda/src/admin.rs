@@ -16,7 +16,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use gateway::{MetricsText, ReadinessProbe, State};
+use gateway::{Directory, MetricsText, ReadinessProbe, State};
 use lifecycle::Drain;
 use proto::comanda::admin::v1::admin_service_server::AdminServiceServer;
 use std::net::SocketAddr;
@@ -25,6 +25,13 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tracing::error;
+
+/// What is to be read there.
+pub(crate) struct Pages {
+    pub(crate) metrics: MetricsText,
+    pub(crate) readiness: ReadinessProbe,
+    pub(crate) directory: Directory,
+}
 
 /// A bound port.
 pub(crate) struct Port {
@@ -41,9 +48,12 @@ impl Port {
     }
 
     /// Serves the port until `drain` is requested.
-    pub(crate) async fn serve(self, admin: Admin, metrics: MetricsText, readiness: ReadinessProbe, drain: Drain) {
+    pub(crate) async fn serve(self, admin: Admin, pages: Pages, drain: Drain) {
+        let Pages { metrics, readiness, directory } = pages;
+        let json = [(CONTENT_TYPE, "application/json")];
         let pages = Router::new()
             .route("/metrics", get(async move || ([(CONTENT_TYPE, telemetry::metrics::CONTENT_TYPE)], metrics())))
+            .route("/admin/routes", get(async move || (json, directory.to_json().to_string())))
             .route("/healthz", get(async || r#"{"status":"ok"}"#))
             .route("/readyz", get(async move || ready(&readiness).await));
         let routes = Routes::from(pages).add_service(AdminServiceServer::new(admin));

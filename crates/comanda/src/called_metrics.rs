@@ -7,16 +7,17 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 use rpc::client::Reached;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OfService {
-    service: &'static str,
+    service: Arc<str>,
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct InState {
-    service: &'static str,
+    service: Arc<str>,
     state: &'static str,
 }
 
@@ -63,10 +64,10 @@ impl CalledMetrics {
 
     pub(crate) fn refresh(&self, wiring: &Wiring) {
         for view in wiring.upstreams().map(rpc::Upstream::view) {
-            let service = view.service;
-            let of = OfService { service };
+            let service = &view.service;
+            let of = OfService { service: service.clone() };
             for state in STATES {
-                let in_state = InState { service, state: state.as_str() };
+                let in_state = InState { service: service.clone(), state: state.as_str() };
                 let endpoints = view.endpoints.iter().filter(|endpoint| endpoint.breaker.state == state).count();
                 self.breaker.get_or_create(&in_state).set(i64::from(view.breaker.state == state));
                 self.endpoints.get_or_create(&in_state).set(count(endpoints));
@@ -77,7 +78,9 @@ impl CalledMetrics {
                 .get_or_create(&of)
                 .set(count(view.endpoints.iter().map(|endpoint| endpoint.in_flight).sum()));
             self.refused.get_or_create(&of).set(i64::try_from(view.breaker.rejected).unwrap_or(i64::MAX));
-            self.list_age.get_or_create(&of).set(view.list_age.as_secs_f64());
+            if let Some(age) = view.list_age {
+                self.list_age.get_or_create(&of).set(age.as_secs_f64());
+            }
             self.list_is_stale.get_or_create(&of).set(i64::from(view.list_fault.is_some()));
         }
     }

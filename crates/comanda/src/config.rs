@@ -6,7 +6,7 @@ mod rpc;
 mod stores;
 
 pub(crate) use self::bus::{BusConfig, BusKind};
-pub(crate) use self::places::{Place, Presence, Upstreams, service_name};
+pub(crate) use self::places::{Place, Presence, Upstreams, parse as parse_place, service_name};
 pub(crate) use self::rpc::RpcConfig;
 pub(crate) use self::stores::{StoreKind, Stores};
 
@@ -92,13 +92,42 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Whether the gateway serves Comanda's own contract.
+    pub(crate) fn serves_contract(&self) -> bool {
+        let knows_comanda =
+            || self.roles != [Role::Gateway] || self.consul.is_some() || self.upstreams != Upstreams::default();
+        self.gateway.builtin.unwrap_or_else(knows_comanda)
+    }
+
+    /// Whether this process is a gateway for foreign services and nothing else: it has no channels and no databases.
+    pub(crate) fn is_bare_gateway(&self) -> bool {
+        self.roles == [Role::Gateway] && !self.serves_contract()
+    }
+
+    /// Looks whether every foreign service is somewhere.
+    fn check_services(&self) -> Result<(), Error> {
+        let mut services = self.gateway.services.iter();
+        let wrong = services.find(|(_, service)| parse_place(&service.from).is_none());
+        match wrong {
+            Some((name, service)) => Err(Error::Service { name: name.clone(), place: service.from.clone() }),
+            None => Ok(()),
+        }
+    }
+
     /// Whether anything is kept in files of `data_dir`.
     pub(crate) fn keeps_files(&self) -> bool {
+        !self.is_bare_gateway() && self.is_on_files()
+    }
+
+    fn is_on_files(&self) -> bool {
         self.stores.kind == StoreKind::Sqlite || self.bus.kind == BusKind::Embedded
     }
 
     /// Where data is kept, in words.
     pub(crate) fn data(&self) -> String {
+        if self.is_bare_gateway() {
+            return "none is kept".to_owned();
+        }
         let stores = match self.stores.kind {
             StoreKind::Sqlite => self.data_dir.display().to_string(),
             StoreKind::Postgres => "PostgreSQL".to_owned(),
@@ -153,6 +182,7 @@ pub(crate) fn load(file: Option<&Path>, flags: &UpOptions) -> Result<Config, Err
         return Err(Error::NoRoles);
     }
     config.check_publishers()?;
+    config.check_services()?;
     Ok(config)
 }
 
@@ -165,6 +195,26 @@ mod tests {
         let printed = Config::default().to_toml().unwrap();
 
         assert_eq!(toml::from_str::<Config>(&printed).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn a_gateway_that_knows_nothing_of_comanda_serves_others_only() {
+        let config = |text: &str| toml::from_str::<Config>(&format!("roles = [\"gateway\"]\n{text}")).unwrap();
+
+        assert!(config("").is_bare_gateway());
+        assert!(config("[consul]\n[gateway]\nbuiltin = false").is_bare_gateway());
+        for knows in ["[consul]", "[upstreams]\norder = \"http://127.0.0.1:1\"", "[gateway]\nbuiltin = true"] {
+            assert!(config(knows).serves_contract(), "{knows}");
+        }
+        assert!(Config::default().serves_contract());
+    }
+
+    #[test]
+    fn a_foreign_service_that_is_nowhere_is_named() {
+        let config = toml::from_str::<Config>("[gateway.services.kitchen]\nfrom = \"127.0.0.1:1\"").unwrap();
+
+        let error = config.check_services().unwrap_err().to_string();
+        assert!(error.starts_with("gateway.services.kitchen.from is \"127.0.0.1:1\""), "{error}");
     }
 
     #[test]

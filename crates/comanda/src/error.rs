@@ -69,12 +69,25 @@ pub enum Error {
         /// What was given.
         place: String,
     },
-    /// `upstreams` looks into Consul, and nothing says where that is.
-    #[error("upstreams.{role} is to be found in Consul; say where its agents are, in [consul]")]
+    /// A setting looks into Consul, and nothing says where that is.
+    #[error("{setting} is to be found in Consul; say where its agents are, in [consul]")]
     NoConsul {
-        /// The service.
-        role: Role,
+        /// What names it.
+        setting: String,
     },
+    /// `gateway.services` names something that is no place.
+    #[error(
+        "gateway.services.{name}.from is {place:?}, and must be an address such as http://127.0.0.1:50051, srv:NAME, or consul:SERVICE"
+    )]
+    Service {
+        /// The service.
+        name: String,
+        /// What was given.
+        place: String,
+    },
+    /// A gateway for foreign services only was asked for what the platform does.
+    #[error("this process has no channels, since it only serves foreign services")]
+    NoChannels,
     /// Services cannot be looked for, or this process cannot be found.
     #[error("failed to set up discovery")]
     Discovery(#[source] discovery::Error),

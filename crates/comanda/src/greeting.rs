@@ -13,8 +13,16 @@ pub(crate) struct Addresses {
     pub(crate) services: Option<SocketAddr>,
 }
 
+/// What can be done next.
+pub(crate) enum Next {
+    /// To order something, if there is something.
+    Order(Option<Example>),
+    /// To look at what is served of foreign services.
+    LookAtRoutes,
+}
+
 /// Where to go from here, in text. `data` says where data is kept.
-pub(crate) fn greeting(addresses: &Addresses, data: &str, example: Option<&Example>) -> String {
+pub(crate) fn greeting(addresses: &Addresses, data: &str, next: &Next) -> String {
     let mut lines = vec!["comanda is ready".to_owned()];
     let mut line = |label: &str, value: String| lines.push(format!("  {label:<15}{value}"));
     if let Some(public) = addresses.public {
@@ -26,15 +34,18 @@ pub(crate) fn greeting(addresses: &Addresses, data: &str, example: Option<&Examp
     }
     line("data", data.to_owned());
     if let Some(public) = addresses.public {
-        lines.push(format!("\n{}", next_step(public, example)));
+        lines.push(format!("\n{}", next_step(public, addresses.admin, next)));
     }
     lines.join("\n")
 }
 
-fn next_step(public: SocketAddr, example: Option<&Example>) -> String {
-    match example {
-        Some(example) => format!("Place an order and wait for its end:\n  {}", curl(public, example)),
-        None => format!(
+fn next_step(public: SocketAddr, admin: SocketAddr, next: &Next) -> String {
+    match next {
+        Next::LookAtRoutes => format!(
+            "What is served, and from where: http://{admin}/admin/routes\nAs OpenAPI: http://{public}/openapi.json"
+        ),
+        Next::Order(Some(example)) => format!("Place an order and wait for its end:\n  {}", curl(public, example)),
+        Next::Order(None) => format!(
             "Nothing can be ordered yet. Create a restaurant and a consumer (http://{public}/openapi.json), import a menu \
              (comanda import menu FILE.csv --target http://{public}), or start with --sample-data on an empty data directory."
         ),

@@ -6,9 +6,6 @@ use prost_types::{FileDescriptorSet, MethodOptions};
 use rpc::client::MethodConfig;
 use std::collections::BTreeMap;
 
-/// When a read is asked for a second time, of another endpoint: several times what one takes, and less than a user notices.
-const HEDGE_READS_AFTER_MS: u64 = 500;
-
 /// What the contract says of its methods, and what the configuration says instead.
 pub(crate) fn known(configured: &BTreeMap<String, MethodConfig>) -> BTreeMap<String, MethodConfig> {
     let mut methods = of_contract();
@@ -23,14 +20,10 @@ fn of_contract() -> BTreeMap<String, MethodConfig> {
         for service in &file.service {
             for method in &service.method {
                 let level = method.options.as_ref().map(MethodOptions::idempotency_level);
-                let is_stream = method.server_streaming();
                 let method_config = match level {
-                    Some(IdempotencyLevel::NoSideEffects) => MethodConfig {
-                        may_repeat: true,
-                        hedge_after_ms: if is_stream { 0 } else { HEDGE_READS_AFTER_MS },
-                        ..MethodConfig::default()
-                    },
-                    Some(IdempotencyLevel::Idempotent) => MethodConfig { may_repeat: true, ..MethodConfig::default() },
+                    Some(IdempotencyLevel::NoSideEffects) if method.server_streaming() => MethodConfig::idempotent(),
+                    Some(IdempotencyLevel::NoSideEffects) => MethodConfig::reading(),
+                    Some(IdempotencyLevel::Idempotent) => MethodConfig::idempotent(),
                     Some(IdempotencyLevel::IdempotencyUnknown) | None => continue,
                 };
                 methods.insert(format!("/{}.{}/{}", file.package(), service.name(), method.name()), method_config);

@@ -30,7 +30,11 @@ async fn look(wiring: &Wiring) -> Readiness {
         };
         checks.push(Check { name: role.to_string(), status, detail: detail.to_owned() });
     }
-    checks.push(Check { name: "channels".to_owned(), status: State::Ready, detail: wiring.bus.durability() });
+    checks.extend(wiring.bus().map(|bus| {
+        let detail = bus.durability();
+        Check { name: "channels".to_owned(), status: State::Ready, detail }
+    }));
+    checks.extend(wiring.directory.checks());
     let status = checks.iter().map(|check| check.status).max_by_key(|status| severity(*status)).unwrap_or(State::Ready);
     Readiness { status, checks }
 }

@@ -134,10 +134,13 @@ impl Supervisor {
     }
 
     async fn open_gateway(&mut self, running: &mut Running) -> Result<(), Error> {
+        let foreign = self.wiring.foreign(&mut running.tasks)?;
         let deps = gateway::Deps {
             // A gateway that was stopped comes back where it was, also when its port was chosen by the system.
             listen: self.address.unwrap_or(self.config.listen),
             upstreams: self.wiring.services(),
+            foreign,
+            directory: self.wiring.directory.clone(),
             metrics: self.gateway_metrics.clone(),
             readiness: readiness::probe(self.wiring.clone()),
             metrics_text: Some(self.metrics_text.clone()),

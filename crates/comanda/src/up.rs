@@ -1,8 +1,8 @@
 //! `comanda up` and `comanda serve`: all roles, or some of them, in one process.
 
-use crate::admin::{Admin, Port};
+use crate::admin::{Admin, Pages, Port};
 use crate::called_metrics::CalledMetrics;
-use crate::greeting::{Addresses, greeting};
+use crate::greeting::{Addresses, Next, greeting};
 use crate::presence::{Ports, Presence};
 use crate::services_port::ServicesPort;
 use crate::supervisor::Supervisor;
@@ -74,13 +74,18 @@ async fn start(config: &Config, tasks: &mut Tasks) -> Result<Presence, Error> {
     }
     let addresses =
         Addresses { public: supervisor.address(), admin, services: services.as_ref().map(|services| services.address) };
-    println!("{}", greeting(&addresses, &config.data(), sample::example(&wiring).await.as_ref()));
+    let next = match config.is_bare_gateway() {
+        true => Next::LookAtRoutes,
+        false => Next::Order(sample::example(&wiring).await),
+    };
+    println!("{}", greeting(&addresses, &config.data(), &next));
 
     let ports = Ports { public: addresses.public, services: addresses.services, admin };
     let presence = Presence::announce(config, wiring.consul(), &ports, tasks)?;
     let drain = tasks.drain_request();
     let operators = Admin::new(control, wiring.clone());
-    tasks.spawn("admin", port.serve(operators, metrics, readiness::probe(wiring), drain.clone()));
+    let pages = Pages { metrics, directory: wiring.directory.clone(), readiness: readiness::probe(wiring) };
+    tasks.spawn("admin", port.serve(operators, pages, drain.clone()));
     if let Some(services) = services {
         services.serve(tasks).await;
     }

@@ -1,9 +1,10 @@
 //! How the roles hang together: which store, which channels, which upstreams.
 
-use crate::config::{BusKind, Place, StoreKind, service_name};
+use crate::config::{BusKind, Place, StoreKind, parse_place, service_name};
 use crate::databases::Databases;
 use crate::{Config, Error, Role, methods};
 use discovery::{Consul, Endpoints};
+use gateway::{Configured, Directory, ForeignServices, Found};
 use lifecycle::Tasks;
 use messaging::{Bus, Channel, Embedded, JetStream, Keeps};
 use prometheus_client::registry::Registry;
@@ -11,7 +12,8 @@ use proto::channel;
 use rpc::client::{ClientConfig, ClientMetrics};
 use rpc::{Guarded, Served, Slot, Upstream};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
 use tokio::sync::watch;
@@ -48,7 +50,7 @@ const START_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// What all roles of a process share.
 pub(crate) struct Wiring {
     config: Config,
-    pub(crate) bus: Bus,
+    bus: Option<Bus>,
     upstreams: BTreeMap<Role, Upstream>,
     slots: BTreeMap<Role, Slot>,
     order_metrics: order::Metrics,
@@ -56,6 +58,9 @@ pub(crate) struct Wiring {
     orders: watch::Sender<Option<Orders>>,
     databases: Databases,
     consul: Option<Consul>,
+    client_metrics: ClientMetrics,
+    /// What the gateway serves of foreign services.
+    pub(crate) directory: Directory,
 }
 
 /// What readiness asks of the Order Service in this process.
@@ -73,16 +78,18 @@ pub(crate) struct Running {
 impl Wiring {
     /// Opens the channels, looks for the services of other processes until the drain of `tasks`, and registers what is counted.
     pub(crate) async fn new(config: Config, registry: &mut Registry, tasks: &mut Tasks) -> Result<Self, Error> {
-        let bus = open_bus(&config).await?;
+        let bus = if config.is_bare_gateway() { None } else { Some(open_bus(&config).await?) };
+        let served = if config.is_bare_gateway() { &[][..] } else { &SERVED[..] };
         let consul = config.consul.clone().map(Consul::new).transpose().map_err(Error::Discovery)?;
         let client = ClientConfig { methods: methods::known(&config.client.methods), ..config.client.clone() };
         let client_metrics = ClientMetrics::register(registry);
         let (mut upstreams, mut slots) = (BTreeMap::new(), BTreeMap::new());
         let mut outbox_metrics = BTreeMap::new();
-        for (role, _) in SERVED {
+        for (role, _) in served.iter().copied() {
             let upstream = match place(&config, role)? {
                 Some(place) => {
-                    let endpoints = find(role, place, consul.as_ref(), tasks)?;
+                    let setting = format!("upstreams.{role}");
+                    let endpoints = find(setting, place, consul.as_ref(), tasks)?;
                     Upstream::discovered(role.name(), endpoints, &client, &client_metrics)
                 }
                 None => {
@@ -98,7 +105,20 @@ impl Wiring {
         }
         let order_metrics = order::Metrics::register(registry);
         let (orders, databases) = (watch::Sender::new(None), Databases::default());
-        Ok(Wiring { config, bus, upstreams, slots, order_metrics, outbox_metrics, orders, databases, consul })
+        let directory = Directory::default();
+        Ok(Wiring {
+            config,
+            bus,
+            upstreams,
+            slots,
+            order_metrics,
+            outbox_metrics,
+            orders,
+            databases,
+            consul,
+            client_metrics,
+            directory,
+        })
     }
 
     /// What calls a role.
@@ -121,9 +141,38 @@ impl Wiring {
         self.consul.as_ref()
     }
 
-    /// The upstream of each gRPC service.
+    /// The channels; `None` in a gateway for foreign services.
+    pub(crate) fn bus(&self) -> Option<&Bus> {
+        self.bus.as_ref()
+    }
+
+    /// The foreign services of the configuration, and those of Consul, which are followed until the drain of `tasks`.
+    pub(crate) fn foreign(&self, tasks: &mut Tasks) -> Result<ForeignServices, Error> {
+        let (mut configured, mut except) = (Vec::new(), BTreeSet::new());
+        for (name, service) in &self.config.gateway.services {
+            let wrong = || Error::Service { name: name.clone(), place: service.from.clone() };
+            let place = parse_place(&service.from).ok_or_else(wrong)?;
+            except.insert(name.clone());
+            if let Place::Consul(service) = &place {
+                except.insert(service.clone());
+            }
+            let endpoints = find(format!("gateway.services.{name}"), place, self.consul(), tasks)?;
+            configured.push(Configured { name: name.clone(), endpoints });
+        }
+        let discover = &self.config.gateway.discover;
+        let consul = self.consul().filter(|_| discover.is_on).cloned();
+        let found = consul.map(|consul| Found {
+            tagged: consul.tagged(tasks, &discover.tag),
+            watch: Arc::new(move |tasks, name| consul.watch(tasks, name)),
+            except,
+        });
+        let (client, client_metrics) = (self.config.client.clone(), self.client_metrics.clone());
+        Ok(ForeignServices { configured, found, client, client_metrics })
+    }
+
+    /// The upstream of each gRPC service of the contract, where it is served.
     pub(crate) fn services(&self) -> BTreeMap<&'static str, Upstream> {
-        let served = SERVED.into_iter();
+        let served = SERVED.into_iter().filter(|_| self.config.serves_contract());
         served.filter_map(|(role, service)| Some((service, self.upstream(role)?.clone()))).collect()
     }
 
@@ -134,7 +183,11 @@ impl Wiring {
 
     /// Whether this process has to do with a role: it runs it, or is told where it is, or speaks to clients for it.
     pub(crate) fn knows(&self, role: Role) -> bool {
-        self.runs(role) || matches!(place(&self.config, role), Ok(Some(_))) || self.runs(Role::Gateway)
+        if self.runs(role) {
+            return true;
+        }
+        let is_told = matches!(place(&self.config, role), Ok(Some(_)));
+        self.config.serves_contract() && (is_told || self.runs(Role::Gateway))
     }
 
     /// What orders depend on, while the Order Service runs here.
@@ -194,7 +247,7 @@ impl Wiring {
             Role::Consumer | Role::Restaurant | Role::Order => {}
         }
         let store = open(&self.config, role).await?;
-        let bus = self.bus.clone();
+        let bus = self.bus.clone().ok_or(Error::NoChannels)?;
         let outbox_metrics = self.outbox_metrics(role);
         let routes = match role {
             Role::Consumer => {
@@ -234,12 +287,13 @@ impl Wiring {
 
     /// Publishes for every service.
     async fn start_relays(&self, tasks: &mut Tasks) -> Result<(), Error> {
+        let bus = self.bus.clone().ok_or(Error::NoChannels)?;
         for (role, _) in SERVED {
             let store = open(&self.config, role).await?;
             outbox::migrate(&store).await.map_err(|source| Error::Store { role: role.name(), source })?;
             self.databases.put(role, Role::Relay, store.clone());
             let (metrics, config) = (self.outbox_metrics(role), self.config.relay.clone());
-            tasks.spawn("relay", outbox::relay(store, self.bus.clone(), config, metrics, tasks.drain_request()));
+            tasks.spawn("relay", outbox::relay(store, bus.clone(), config, metrics, tasks.drain_request()));
         }
         Ok(())
     }
@@ -265,11 +319,11 @@ fn place(config: &Config, role: Role) -> Result<Option<Place>, Error> {
     Ok(config.upstreams.get(role)?.or_else(by_default))
 }
 
-fn find(role: Role, place: Place, consul: Option<&Consul>, tasks: &mut Tasks) -> Result<Endpoints, Error> {
+fn find(setting: String, place: Place, consul: Option<&Consul>, tasks: &mut Tasks) -> Result<Endpoints, Error> {
     match place {
         Place::Fixed(addresses) => Ok(discovery::fixed(addresses)),
         Place::Dns(config) => discovery::dns(tasks, config).map_err(Error::Discovery),
-        Place::Consul(service) => Ok(consul.ok_or(Error::NoConsul { role })?.watch(tasks, &service)),
+        Place::Consul(service) => Ok(consul.ok_or(Error::NoConsul { setting })?.watch(tasks, &service)),
     }
 }
 

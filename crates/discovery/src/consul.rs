@@ -5,7 +5,10 @@ mod answer;
 mod client;
 mod config;
 mod disk;
+mod names;
 mod pool;
+mod query;
+mod tag;
 mod tls;
 mod view;
 mod watch;
@@ -15,7 +18,7 @@ pub use config::{ConsulConfig, ConsulTls};
 pub(crate) use client::{Answer, Ask, Client, segment};
 
 use crate::registration::{self, Registered, Registration};
-use crate::{Endpoints, Error};
+use crate::{Endpoints, Error, Tagged};
 use lifecycle::Tasks;
 use std::sync::Arc;
 
@@ -42,6 +45,15 @@ impl Consul {
         let watch = watch::Watch::new(self.client.clone(), service, feed);
         tasks.spawn("consul-watch", watch.run(tasks.drain_request()));
         endpoints
+    }
+
+    /// Follows which services have a registration with this tag, until the drain of `tasks`.
+    #[must_use]
+    pub fn tagged(&self, tasks: &mut Tasks, tag: &str) -> Tagged {
+        let (feed, tagged) = Tagged::feed();
+        let watch = tag::TagWatch::new(self.client.clone(), tag, feed);
+        tasks.spawn("consul-tag", watch.run(tasks.drain_request()));
+        tagged
     }
 
     /// Registers an endpoint with the first agent as soon as it serves, and keeps it registered until it is deregistered or the drain of

@@ -56,7 +56,7 @@ pub(crate) struct Counters {
     pub(crate) wakes: AtomicU64,
     pub(crate) suppressed_shrinks: AtomicU64,
     pub(crate) index_resets: AtomicU64,
-    faults: AtomicU64,
+    pub(crate) faults: AtomicU64,
 }
 
 impl Endpoints {
@@ -157,7 +157,7 @@ impl Feed {
         self.sender.borrow().clone()
     }
 
-    pub(crate) fn counters(&self) -> &Counters {
+    pub(crate) fn counters(&self) -> &Arc<Counters> {
         &self.counters
     }
 }

@@ -71,6 +71,14 @@ pub enum Error {
         /// The service.
         service: String,
     },
+    /// An empty catalog that is empty because this program may not see it.
+    #[error(
+        "Consul shows no service at all, so none with the tag {tag}; this program may not read them: look at token_file and at the policies of its token"
+    )]
+    CatalogAccessSuspected {
+        /// The tag that was looked for.
+        tag: String,
+    },
     /// An agent said something that is not understood.
     #[error("failed to understand the Consul agent {agent}")]
     Unreadable {
@@ -158,6 +166,7 @@ impl Error {
             | Error::File { .. }
             | Error::AccessDenied { .. }
             | Error::AccessSuspected { .. }
+            | Error::CatalogAccessSuspected { .. }
             | Error::Address { .. } => false,
         }
     }

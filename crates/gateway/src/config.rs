@@ -1,7 +1,9 @@
-//! The limits of the public port.
+//! The limits of the public port, and what is served there.
 
+use crate::catalog::{CatalogConfig, DiscoverConfig, ServiceConfig};
 use crate::{AccessLogConfig, CompressionConfig, CorsConfig, TlsConfig, WebSocketConfig};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What the public port takes.
@@ -28,6 +30,15 @@ pub struct Config {
     /// How long calls may go on when the gateway stops, in milliseconds. 8,000: less than the 10 s
     /// after which the process aborts its tasks.
     pub drain_timeout_ms: u64,
+    /// Whether Comanda's own contract is served. None: it is, unless this process runs nothing but the gateway and is told neither of a
+    /// service of Comanda nor of Consul.
+    pub builtin: Option<bool>,
+    /// Foreign services, by the names that they have in logs, metrics and refusals.
+    pub services: BTreeMap<String, ServiceConfig>,
+    /// Foreign services that are found in Consul.
+    pub discover: DiscoverConfig,
+    /// How foreign services come and go.
+    pub catalog: CatalogConfig,
     /// The port's certificate. None: plain HTTP, for a port that is reached over this machine or behind a proxy.
     pub tls: Option<TlsConfig>,
     /// Which pages may call.
@@ -54,6 +65,10 @@ impl Default for Config {
             write_timeout_ms: 30_000,
             keepalive_interval_ms: 20_000,
             drain_timeout_ms: 8_000,
+            builtin: None,
+            services: BTreeMap::new(),
+            discover: DiscoverConfig::default(),
+            catalog: CatalogConfig::default(),
             tls: None,
             cors: CorsConfig::default(),
             compression: CompressionConfig::default(),

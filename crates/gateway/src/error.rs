@@ -38,7 +38,18 @@ pub enum Error {
     /// The contract's HTTP rules cannot be served.
     #[error("failed to make routes of the contract")]
     Contract(#[source] transcode::Error),
-    /// The contract's descriptors cannot be reflected.
-    #[error("failed to make the reflection service")]
-    Reflection(#[source] tonic_reflection::server::Error),
+    /// A descriptor file that the configuration names cannot be used.
+    #[error("failed to use the descriptors of the service {service}, {}", path.display())]
+    Descriptors {
+        /// The service.
+        service: String,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The settings by which foreign services are called are not valid.
+    #[error("failed to call foreign services")]
+    Client(#[source] breaker::Error),
 }

@@ -1,20 +1,22 @@
 //! Decides who answers a request: a service as gRPC, an own endpoint, or the transcoder.
 
+use crate::catalog::{Catalog, Current, Own};
 use crate::edge::{Spoken, Witness};
-use crate::grpc::Services;
 use crate::metrics::{Measure, Metrics};
 use crate::own::{ALLOW, Endpoint, Endpoints};
 use crate::unread;
 use futures_util::FutureExt;
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
 use std::any::Any;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::Service;
 use tracing::error;
-use transcode::{Called, StreamRoute, Transcoder};
+use transcode::{Called, StreamRoute};
 
 /// Headers by which services trust each other; none comes from outside.
 const INTERNAL: &str = "x-comanda-";
@@ -23,8 +25,9 @@ const FAULT: &str = "the call failed by a fault of the gateway; it has been logg
 
 /// Everything behind the public port.
 pub(crate) struct Front {
-    pub(crate) transcoder: Transcoder,
-    pub(crate) services: Services,
+    pub(crate) current: Arc<Current>,
+    /// Keeps the own services running.
+    pub(crate) _own: Own,
     pub(crate) own_endpoints: Endpoints,
     pub(crate) metrics: Metrics,
 }
@@ -34,38 +37,40 @@ impl Front {
     pub(crate) async fn answer(&self, mut request: Request<Body>) -> Result<Response<Body>, Infallible> {
         strip_internal(request.headers_mut());
         let is_grpc = is_grpc(&request);
+        let catalog = self.current.now();
         // Unwind safe: nothing of the request is used after its panic.
-        let answered = AssertUnwindSafe(self.dispatch(request, is_grpc)).catch_unwind().await;
+        let answered = AssertUnwindSafe(self.dispatch(&catalog, request, is_grpc)).catch_unwind().await;
         Ok(answered.unwrap_or_else(|panic| {
             let reason = panic_message(panic.as_ref());
             error!(error = reason, "request panicked at the gateway");
             let status = Status::internal(FAULT);
-            if is_grpc { status.into_http() } else { self.transcoder.status_response(status) }
+            if is_grpc { status.into_http() } else { catalog.transcoder.status_response(status) }
         }))
     }
 
     /// How the streaming method at a path is called.
     pub(crate) fn stream_route(&self, path: &str) -> Option<StreamRoute> {
-        self.transcoder.stream_route(path)
+        self.current.now().transcoder.stream_route(path)
     }
 
-    async fn dispatch(&self, request: Request<Body>, is_grpc: bool) -> Response<Body> {
+    async fn dispatch(&self, catalog: &Catalog, request: Request<Body>, is_grpc: bool) -> Response<Body> {
         let usual = Spoken(if is_grpc { "grpc" } else { "rest" });
         let Spoken(protocol) = request.extensions().get().copied().unwrap_or(usual);
         let witness = request.extensions().get::<Witness>().cloned();
         if is_grpc {
-            return self.pass_through(request, self.metrics.begin(protocol, witness)).await;
+            return pass_through(catalog, request, self.metrics.begin(protocol, witness)).await;
         }
         if let Some(endpoint) = self.own_endpoints.at(request.uri().path()) {
             witness.into_iter().for_each(|witness| witness.at(endpoint.path()));
-            return self.own(endpoint, request.method()).await;
+            let (head, _) = request.into_parts();
+            return self.own(catalog, endpoint, &head).await;
         }
         let mut measure = self.metrics.begin(protocol, witness);
         let reads_on = unread::is_worth_reading(request.version(), request.headers());
         let (parts, body) = request.into_parts();
         let (body, mut returned) = unread::lend(body);
         let request = Request::from_parts(parts, body);
-        let response = self.transcoder.call(request, |service| self.services.get(service)).await;
+        let response = catalog.transcoder.call(request, |service| catalog.services.get(service)).await;
         // A stream that is answered while it is sent is still being read.
         if let (true, Ok(body)) = (reads_on, returned.try_recv()) {
             unread::throw_away(body).await;
@@ -76,32 +81,32 @@ impl Front {
         response.map(|body| measure.until_sent(body))
     }
 
-    async fn own(&self, endpoint: Endpoint, method: &Method) -> Response<Body> {
-        let answer = self.own_endpoints.answer(endpoint, method).await;
-        answer.unwrap_or_else(|| self.transcoder.method_not_allowed(method, ALLOW))
+    async fn own(&self, catalog: &Catalog, endpoint: Endpoint, head: &Parts) -> Response<Body> {
+        let answer = self.own_endpoints.answer(endpoint, head, catalog).await;
+        answer.unwrap_or_else(|| catalog.transcoder.method_not_allowed(&head.method, ALLOW))
     }
+}
 
-    async fn pass_through(&self, request: Request<Body>, mut measure: Measure) -> Response<Body> {
-        let path = request.uri().path().to_owned();
-        let name = path.strip_prefix('/').unwrap_or(&path);
-        let service = name.split('/').next().unwrap_or_default();
-        let Some(mut upstream) = self.services.get(service) else {
-            measure.ended(Code::Unimplemented);
-            return Status::unimplemented(format!("no service {service} is served here")).into_http();
-        };
-        if self.transcoder.has_method(name) {
-            measure.method(name);
-        }
-        let response = match upstream.call(request).await {
-            Ok(response) => response,
-            Err(impossible) => match impossible {},
-        };
-        measure.read(response.headers());
-        if is_without_a_word(response.headers()) {
-            return Status::unimplemented(format!("no method {name} is served here")).into_http();
-        }
-        response.map(|body| measure.until_sent(body))
+async fn pass_through(catalog: &Catalog, request: Request<Body>, mut measure: Measure) -> Response<Body> {
+    let path = request.uri().path().to_owned();
+    let name = path.strip_prefix('/').unwrap_or(&path);
+    let service = name.split('/').next().unwrap_or_default();
+    let Some(mut service) = catalog.services.get(service) else {
+        measure.ended(Code::Unimplemented);
+        return Status::unimplemented(format!("no service {service} is served here")).into_http();
+    };
+    if catalog.services.has_method(&path) {
+        measure.method(name);
     }
+    let response = match service.call(request).await {
+        Ok(response) => response,
+        Err(impossible) => match impossible {},
+    };
+    measure.read(response.headers());
+    if is_without_a_word(response.headers()) {
+        return Status::unimplemented(format!("no method {name} is served here")).into_http();
+    }
+    response.map(|body| measure.until_sent(body))
 }
 
 /// Whether a generated server has refused a method that it does not know, which it does without a message.

@@ -1,53 +1,98 @@
-//! The services behind the gateway, by name; and those that the gateway serves itself: health and reflection.
+//! The gRPC services of a catalog, by name, each in the one stack of layers that stands around all of them.
 
-use crate::Error;
 use crate::drained::Drained;
+use futures_util::future::{BoxFuture, ready};
+use http::{Request, Response};
 use lifecycle::Drain;
-use rpc::{Guarded, Slot, Upstream};
-use std::collections::{BTreeMap, HashMap};
-use tonic::service::Routes;
-use tonic_health::pb::health_server::{Health, HealthServer};
-use tonic_reflection::server::Builder;
+use rpc::Upstream;
+use rpc::client::Wanted;
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tonic::Status;
+use tonic::body::Body;
+use tower::Service;
 
-/// Services that the gateway serves itself.
-const OWN: [&str; 3] =
-    ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"];
+/// What a call goes through, outermost first. Whatever protocol it came in, it is gRPC here.
+pub(crate) type Stack = Drained<Served>;
 
 /// Finds the service of a call.
 #[derive(Debug)]
 pub(crate) struct Services {
-    by_name: HashMap<&'static str, Drained<Upstream>>,
-    /// Keeps the own services plugged in.
-    _own: Slot,
+    by_name: HashMap<Arc<str>, Served>,
+    drain: Drain,
+}
+
+/// The methods of a service that are served, by path, as in `/comanda.order.v1.OrderService/GetOrder`.
+pub(crate) type Methods = HashMap<Arc<str>, Method>;
+
+/// What is known of a method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// Every endpoint of its service has it.
+    AtAny,
+    /// The endpoints that take this have it.
+    AtThose(Wanted),
+}
+
+/// A service, called only for what it is known to have, or for anything if nothing is known of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Served {
+    pub(crate) upstream: Upstream,
+    pub(crate) methods: Arc<Methods>,
 }
 
 impl Services {
-    pub(crate) fn new(own: Routes, upstreams: BTreeMap<&'static str, Upstream>, drain: &Drain) -> Self {
-        let (gateway, slot) = Upstream::in_process("gateway");
-        slot.fill(Guarded::new(own, rpc::Config::default()));
-        let own = OWN.into_iter().map(|name| (name, gateway.clone()));
-        let all = own.chain(upstreams).map(|(name, inner)| (name, Drained { inner, drain: drain.clone() }));
-        Services { by_name: all.collect(), _own: slot }
+    pub(crate) fn new(by_name: HashMap<Arc<str>, Served>, drain: Drain) -> Self {
+        Services { by_name, drain }
     }
 
     /// The service of this full name.
-    pub(crate) fn get(&self, name: &str) -> Option<Drained<Upstream>> {
-        self.by_name.get(name).cloned()
+    pub(crate) fn get(&self, name: &str) -> Option<Stack> {
+        self.by_name.get(name).map(|served| self.stack(served.clone()))
+    }
+
+    /// Whether a method is served, `/package.Service/Method`.
+    pub(crate) fn has_method(&self, path: &str) -> bool {
+        let name = path.strip_prefix('/').and_then(|name| name.split('/').next()).unwrap_or_default();
+        self.by_name.get(name).is_some_and(|served| served.methods.contains_key(path))
+    }
+
+    /// The upstream of each service.
+    pub(crate) fn upstreams(&self) -> impl Iterator<Item = (Arc<str>, Upstream)> {
+        self.by_name.iter().map(|(name, served)| (name.clone(), served.upstream.clone()))
+    }
+
+    /// The one place where layers are put around a service, whichever it is and wherever it was found.
+    fn stack(&self, inner: Served) -> Stack {
+        Drained { inner, drain: self.drain.clone() }
     }
 }
 
-/// Health, and reflection of the services with these names and of the own ones.
-pub(crate) fn own_services(health: HealthServer<impl Health>, names: &[&str]) -> Result<Routes, Error> {
-    let builder = || {
-        let builder = Builder::configure()
-            .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
-            .include_reflection_service(false);
-        OWN.iter().chain(names).fold(builder, |builder, name| builder.with_service_name(*name))
-    };
-    let v1 = builder().build_v1().map_err(Error::Reflection)?;
-    let v1alpha = builder().build_v1alpha().map_err(Error::Reflection)?;
-    Ok(Routes::new(health).add_service(v1).add_service(v1alpha))
+impl Service<Request<Body>> for Served {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.upstream.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let path = request.uri().path();
+        match self.methods.get(path) {
+            Some(Method::AtAny) => self.upstream.call(request),
+            Some(Method::AtThose(wanted)) => {
+                request.extensions_mut().insert(*wanted);
+                self.upstream.call(request)
+            }
+            None if self.methods.is_empty() => self.upstream.call(request),
+            None => {
+                let name = path.strip_prefix('/').unwrap_or(path);
+                let refusal = Status::unimplemented(format!("no method {name} is served here"));
+                Box::pin(ready(Ok(refusal.into_http())))
+            }
+        }
+    }
 }

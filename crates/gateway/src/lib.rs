@@ -1,14 +1,17 @@
 //! The public port: REST/JSON, server-sent events and gRPC in front of the services.
 //!
 //! One listener speaks HTTP/1.1 and HTTP/2 with prior knowledge. A gRPC call passes to the service that its path names; anything else
-//! is transcoded by the `google.api.http` rules of the contract. The gateway itself answers gRPC health and reflection,
-//! `/openapi.json`, `/healthz`, `/readyz` and `/metrics`.
+//! is transcoded by the `google.api.http` rules of that service. What is served is Comanda's contract, and any other gRPC service that the
+//! configuration or Consul names. The gateway itself answers gRPC health and reflection,
+//! `/openapi.json`, `/docs`, `/healthz`, `/readyz` and `/metrics`.
 
 #[cfg(test)]
 extern crate self as gateway;
 
+mod catalog;
 mod config;
 mod connections;
+mod docs;
 mod drained;
 mod edge;
 mod error;
@@ -20,6 +23,10 @@ mod own;
 mod readiness;
 mod unread;
 
+pub use catalog::{
+    CatalogConfig, Configured, Directory, DiscoverConfig, ForeignServices, Found, ReflectionConfig, ServiceConfig,
+    Watch,
+};
 pub use config::Config;
 pub use edge::{
     AccessLogConfig, Certificate, ClientCertificate, CompressionConfig, CorsConfig, Peer, TlsConfig, WebSocketConfig,
@@ -28,6 +35,7 @@ pub use error::Error;
 pub use metrics::Metrics;
 pub use readiness::{Check, Readiness, ReadinessProbe, State};
 
+use crate::catalog::{Catalog, Current, Keeper, Own};
 use crate::edge::{Edge, Tls};
 use crate::front::Front;
 use lifecycle::Tasks;
@@ -37,7 +45,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tracing::info;
-use transcode::Transcoder;
 
 /// Writes all metrics of the process in the OpenMetrics text format.
 pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
@@ -46,8 +53,13 @@ pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
 pub struct Deps {
     /// Where to listen; port 0 is any that is free.
     pub listen: SocketAddr,
-    /// The services by their full names, such as `comanda.order.v1.OrderService`. No other is served.
+    /// The services of Comanda's contract by their full names, such as `comanda.order.v1.OrderService`; another is passed through as it is.
+    /// None: the contract is not served.
     pub upstreams: BTreeMap<&'static str, Upstream>,
+    /// The services that are not of the contract.
+    pub foreign: ForeignServices,
+    /// Where operators see what is served.
+    pub directory: Directory,
     /// Where requests are counted.
     pub metrics: Metrics,
     /// What `/readyz` answers.
@@ -74,18 +86,27 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Gate
     let local_address = listener.local_addr().map_err(listen)?;
 
     let drain = tasks.drain_request();
-    let transcoder = Transcoder::new(proto::FILE_DESCRIPTOR_SET, config.transcode.clone()).map_err(Error::Contract)?;
-    let names: Vec<&'static str> = deps.upstreams.keys().copied().collect();
+    let own = Own::new();
+    let current = Arc::new(Current::new(Catalog::empty(&config.transcode, drain.clone())));
     let (reporter, health) = tonic_health::server::health_reporter();
-    let own = grpc::own_services(health, &names)?;
-    rpc::health::report(&reporter, &deps.upstreams).await;
-    tasks.spawn("gateway-health", rpc::health::follow(reporter, deps.upstreams.clone(), drain.clone()));
+    own.serve(health, &current);
+    let mut base = vec![own.part()];
+    if !deps.upstreams.is_empty() {
+        let builtin = catalog::builtin(&deps.upstreams, &config.transcode)?;
+        deps.directory.show_builtin(&builtin);
+        base.push(builtin);
+    }
+    let shared = (current.clone(), deps.directory, deps.metrics.catalog());
+    let keeper = Keeper::start(deps.foreign, base, shared, config.clone(), drain.clone()).await?;
+    catalog::report_health(&reporter, &current.now()).await;
+    tasks.spawn("gateway-health", catalog::follow_health(reporter, current.clone(), drain.clone()));
+    tasks.spawn("gateway-catalog", keeper.run());
 
     let front = Front {
-        own_endpoints: own::Endpoints::new(&transcoder, deps.readiness, deps.metrics_text),
-        services: grpc::Services::new(own, deps.upstreams, &drain),
+        current,
+        _own: own,
+        own_endpoints: own::Endpoints::new(deps.readiness, deps.metrics_text),
         metrics: deps.metrics,
-        transcoder,
     };
     let tls = config.tls.as_ref().map(Tls::load).transpose()?.map(|(tls, reload)| {
         tasks.spawn("gateway-certificate", reload.run(drain.clone()));

@@ -1,5 +1,6 @@
 //! What can be seen of requests: how many, how they ended, how long they took.
 
+use crate::catalog::CatalogMetrics;
 use crate::edge::Witness;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -40,6 +41,7 @@ pub struct Metrics {
     requests: Family<Labels, Counter>,
     durations: Family<TimeLabels, Histogram>,
     connections: Gauge,
+    catalog: CatalogMetrics,
 }
 
 impl Metrics {
@@ -52,6 +54,7 @@ impl Metrics {
             requests: Family::default(),
             durations: Family::new_with_constructor(histogram),
             connections: Gauge::default(),
+            catalog: CatalogMetrics::register(registry),
         };
         let requests = "Requests answered, by protocol, method and gRPC code";
         registry.register("gateway_requests", requests, metrics.requests.clone());
@@ -59,6 +62,11 @@ impl Metrics {
         registry.register_with_unit("gateway_request_duration", durations, Unit::Seconds, metrics.durations.clone());
         registry.register("gateway_connections", "Connections that are open", metrics.connections.clone());
         metrics
+    }
+
+    /// Where the catalog is counted.
+    pub(crate) fn catalog(&self) -> CatalogMetrics {
+        self.catalog.clone()
     }
 
     /// Counts a connection as open until the guard is dropped.

@@ -1,23 +1,38 @@
-//! The endpoints that are no RPC: `/`, `/openapi.json`, `/healthz`, `/readyz`, `/metrics`.
+//! The endpoints that are no RPC: `/`, `/openapi.json`, `/docs`, `/healthz`, `/readyz`, `/metrics`.
 
 use crate::MetricsText;
+use crate::catalog::Catalog;
+use crate::docs::{self, File};
 use crate::readiness::{ReadinessProbe, State};
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::Full;
 use serde_json::json;
 use tonic::body::Body;
-use transcode::{Document, Transcoder};
+use transcode::Document;
 
 /// The media type of OpenMetrics.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const JSON: &str = "application/json";
+/// What the description of the API says first.
+const ABOUT: &str = "Takes orders for many restaurants and never turns one away because another service is down.\n\n\
+    Every error is a `google.rpc.Status`. Every GET has a HEAD, and OPTIONS tells which methods a path has. \
+    Bodies and queries are read strictly: what is not described is refused, with the path of the field. \
+    A field can be given by its name in JSON or in the `.proto` file.";
 /// The methods of these endpoints.
 pub(crate) const ALLOW: &str = "GET, HEAD, OPTIONS";
 
+/// Their paths, which no service can have.
+const PATHS: [&str; 6] = ["/", "/openapi.json", "/healthz", "/readyz", "/metrics", "/admin/routes"];
+
+/// Whether a path is one of the gateway's own, or kept for one.
+pub(crate) fn is_own(path: &str) -> bool {
+    PATHS.contains(&path) || docs::at(path).is_some()
+}
+
 /// Answers the own endpoints.
 pub(crate) struct Endpoints {
-    openapi: Bytes,
     readiness: ReadinessProbe,
     metrics_text: Option<MetricsText>,
 }
@@ -27,6 +42,7 @@ pub(crate) struct Endpoints {
 pub(crate) enum Endpoint {
     Root,
     OpenApi,
+    Docs(&'static File),
     Health,
     Readiness,
     Metrics,
@@ -38,6 +54,7 @@ impl Endpoint {
         match self {
             Endpoint::Root => "/",
             Endpoint::OpenApi => "/openapi.json",
+            Endpoint::Docs(_) => "/docs",
             Endpoint::Health => "/healthz",
             Endpoint::Readiness => "/readyz",
             Endpoint::Metrics => "/metrics",
@@ -46,14 +63,8 @@ impl Endpoint {
 }
 
 impl Endpoints {
-    pub(crate) fn new(transcoder: &Transcoder, readiness: ReadinessProbe, metrics_text: Option<MetricsText>) -> Self {
-        let document = Document {
-            title: "Comanda".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            description: "Takes orders for many restaurants and never turns one away because another service is down."
-                .to_owned(),
-        };
-        Endpoints { openapi: transcoder.openapi(&document).to_string().into(), readiness, metrics_text }
+    pub(crate) fn new(readiness: ReadinessProbe, metrics_text: Option<MetricsText>) -> Self {
+        Endpoints { readiness, metrics_text }
     }
 
     /// The endpoint at a path.
@@ -64,12 +75,13 @@ impl Endpoints {
             "/healthz" => Some(Endpoint::Health),
             "/readyz" => Some(Endpoint::Readiness),
             "/metrics" => self.metrics_text.as_ref().map(|_| Endpoint::Metrics),
-            _ => None,
+            path => docs::at(path).map(Endpoint::Docs),
         }
     }
 
     /// Answers a request for an endpoint; `None` when its method is not one of [`ALLOW`].
-    pub(crate) async fn answer(&self, endpoint: Endpoint, method: &Method) -> Option<Response<Body>> {
+    pub(crate) async fn answer(&self, endpoint: Endpoint, asked: &Parts, catalog: &Catalog) -> Option<Response<Body>> {
+        let (method, headers) = (&asked.method, &asked.headers);
         if method == Method::OPTIONS {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NO_CONTENT;
@@ -81,7 +93,8 @@ impl Endpoints {
         }
         Some(match endpoint {
             Endpoint::Root => response(StatusCode::OK, JSON, root()),
-            Endpoint::OpenApi => response(StatusCode::OK, JSON, self.openapi.clone()),
+            Endpoint::OpenApi => catalog.openapi.answer(JSON, headers),
+            Endpoint::Docs(file) => file.answer(headers),
             Endpoint::Health => response(StatusCode::OK, JSON, json!({"status": "ok"}).to_string().into()),
             Endpoint::Readiness => self.readiness().await,
             Endpoint::Metrics => {
@@ -103,9 +116,30 @@ impl Endpoints {
 }
 
 fn root() -> Bytes {
-    json!({"name": "comanda", "openapi": "/openapi.json", "ready": "/readyz", "grpc": "reflection and health on this port"})
+    let grpc = "reflection and health on this port";
+    json!({"name": "comanda", "openapi": "/openapi.json", "docs": "/docs", "ready": "/readyz", "grpc": grpc})
         .to_string()
         .into()
+}
+
+/// What the OpenAPI document says of itself.
+pub(crate) fn document() -> Document {
+    described("Comanda", ABOUT)
+}
+
+/// The same where Comanda's contract is not served.
+pub(crate) fn foreign_document() -> Document {
+    described("Gateway", "All services behind this gateway.")
+}
+
+fn described(title: &str, description: &str) -> Document {
+    Document {
+        title: title.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        description: description.to_owned(),
+        formats: proto::formats::formats(),
+        ..Document::default()
+    }
 }
 
 fn response(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Body> {

@@ -5,6 +5,7 @@
 
 pub mod channel;
 pub mod codec;
+pub mod formats;
 pub mod id;
 pub mod money;
 pub mod page;

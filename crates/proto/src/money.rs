@@ -5,7 +5,7 @@ use crate::violation::Violation;
 use iso_currency::Currency;
 use std::fmt;
 
-const NANOS_PER_UNIT: i128 = 1_000_000_000;
+pub(crate) const NANOS_PER_UNIT: i128 = 1_000_000_000;
 
 /// An amount of money: minor units (pence, cents) of one currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

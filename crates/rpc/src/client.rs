@@ -10,6 +10,8 @@
 //! 6. [`pool`]: the endpoints, one of which is picked for an attempt;
 //! 7. [`endpoint`]: its breaker, the attempt's timeout, what its answer means, its load, its line.
 //!
+//! Where endpoints of different versions stand side by side, an [`interview`] finds out which of them can take a call.
+//!
 //! A layer that is inside sees what the one outside does not: a timeout inside a breaker opens it, outside it would not.
 
 pub(crate) mod admission;
@@ -18,6 +20,7 @@ mod config;
 pub(crate) mod deadline;
 pub(crate) mod endpoint;
 mod fault;
+mod interview;
 mod keep;
 mod line;
 mod load;
@@ -37,6 +40,7 @@ pub use broken::Broken;
 pub use config::{ClientConfig, MethodConfig, PoolConfig};
 pub use deadline::Deadline;
 pub use fault::Fault;
+pub use interview::{Interview, Offer, Visit, Wanted};
 pub use methods::Methods;
 pub use metrics::{ClientMetrics, ServiceMetrics};
 pub use observe::Counted;

@@ -1,15 +1,17 @@
 //! What a client calls: a service that can be away and come back.
 
 use crate::client::{
-    Admission, Broken, ClientConfig, ClientMetrics, Counted, Deadline, Fault, Methods, Pool, Retry, ServiceMetrics,
-    ServiceView,
+    Admission, Broken, ClientConfig, ClientMetrics, Counted, Deadline, Fault, Interview, MethodConfig, Methods, Pool,
+    Retry, ServiceMetrics, ServiceView,
 };
 use crate::{Answer, Guarded};
 use breaker::{Breaker, Forced};
 use discovery::Endpoints;
 use http::Request;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -21,10 +23,11 @@ use tower::Service;
 /// It is always ready: while the service is away, calls answer UNAVAILABLE, at once or after the short time in which it may come back.
 #[derive(Debug, Clone)]
 pub struct Upstream {
-    name: &'static str,
+    name: Arc<str>,
     stack: Stack,
     breaker: Breaker,
     pool: Pool,
+    methods: Methods,
     news: News,
 }
 
@@ -41,7 +44,7 @@ type Stack = Deadline<Counted<Broken<Admission<Retry<Pool>>>>>;
 impl Upstream {
     /// A service in this process, called `name` in what callers are told, and the slot where it is plugged in.
     #[must_use]
-    pub fn in_process(name: &'static str) -> (Upstream, Slot) {
+    pub fn in_process(name: impl Into<Arc<str>>) -> (Upstream, Slot) {
         let slot = Slot::new(name);
         let upstream = Upstream::plugged(&slot, &ClientConfig::default(), &ClientMetrics::default());
         (upstream.expect("the settings that a client has by itself are valid"), slot)
@@ -52,9 +55,9 @@ impl Upstream {
     /// # Errors
     /// When a setting of a breaker is out of its range.
     pub fn plugged(slot: &Slot, config: &ClientConfig, metrics: &ClientMetrics) -> Result<Upstream, breaker::Error> {
-        let (methods, metrics) = (Methods::new(config.methods.clone()), metrics.of(slot.name));
-        let pool = Pool::in_process(slot.name, slot.server.subscribe(), methods.clone(), metrics.clone())?;
-        Upstream::new(slot.name, pool, News::Plugged(slot.server.subscribe()), config, (methods, metrics))
+        let (methods, metrics) = (Methods::new(config.methods.clone()), metrics.of(&slot.name));
+        let pool = Pool::in_process(slot.name.clone(), slot.server.subscribe(), methods.clone(), metrics.clone())?;
+        Upstream::new(slot.name.clone(), pool, News::Plugged(slot.server.subscribe()), config, (methods, metrics))
     }
 
     /// A service of other processes, at whatever endpoints there are. They are connected to at once.
@@ -65,13 +68,39 @@ impl Upstream {
     /// # Panics
     /// Outside of a Tokio runtime.
     pub fn discovered(
-        name: &'static str,
+        name: impl Into<Arc<str>>,
         endpoints: Endpoints,
         config: &ClientConfig,
         metrics: &ClientMetrics,
     ) -> Result<Upstream, breaker::Error> {
-        let (methods, metrics) = (Methods::new(config.methods.clone()), metrics.of(name));
-        let pool = Pool::following(name, endpoints, config.pool.clone(), methods.clone(), metrics.clone())?;
+        Upstream::following(name.into(), (endpoints, None), config, metrics)
+    }
+
+    /// A service whose endpoints are asked what they offer before they are called.
+    ///
+    /// # Errors
+    /// When a setting of a breaker is out of its range.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    pub fn interviewed(
+        name: impl Into<Arc<str>>,
+        endpoints: Endpoints,
+        interview: Arc<dyn Interview>,
+        config: &ClientConfig,
+        metrics: &ClientMetrics,
+    ) -> Result<Upstream, breaker::Error> {
+        Upstream::following(name.into(), (endpoints, Some(interview)), config, metrics)
+    }
+
+    fn following(
+        name: Arc<str>,
+        followed: (Endpoints, Option<Arc<dyn Interview>>),
+        config: &ClientConfig,
+        metrics: &ClientMetrics,
+    ) -> Result<Upstream, breaker::Error> {
+        let (methods, metrics) = (Methods::new(config.methods.clone()), metrics.of(&name));
+        let pool = Pool::following(name.clone(), followed, config.pool.clone(), methods.clone(), metrics.clone())?;
         let news = News::Listed(pool.news());
         Upstream::new(name, pool, news, config, (methods, metrics))
     }
@@ -81,14 +110,14 @@ impl Upstream {
     /// # Panics
     /// Outside of a Tokio runtime.
     #[must_use]
-    pub fn remote(name: &'static str, address: SocketAddr) -> Upstream {
+    pub fn remote(name: impl Into<Arc<str>>, address: SocketAddr) -> Upstream {
         let endpoints = discovery::fixed(vec![address]);
         let upstream = Upstream::discovered(name, endpoints, &ClientConfig::default(), &ClientMetrics::default());
         upstream.expect("the settings that a client has by itself are valid")
     }
 
     fn new(
-        name: &'static str,
+        name: Arc<str>,
         pool: Pool,
         news: News,
         config: &ClientConfig,
@@ -96,16 +125,21 @@ impl Upstream {
     ) -> Result<Upstream, breaker::Error> {
         let breaker = Breaker::new(&config.breaker)?;
         let timeout = (config.timeout_default_ms > 0).then(|| Duration::from_millis(config.timeout_default_ms));
-        let retry = Retry::new(pool.clone(), config.retry.clone(), methods, metrics.clone());
+        let retry = Retry::new(pool.clone(), config.retry.clone(), methods.clone(), metrics.clone());
         let admission = Admission::new(retry, config.in_flight_max);
-        let counted = Counted::new(Broken::new(admission, breaker.clone(), name), metrics);
-        Ok(Upstream { name, stack: Deadline::new(counted, timeout), breaker, pool, news })
+        let counted = Counted::new(Broken::new(admission, breaker.clone(), name.clone()), metrics);
+        Ok(Upstream { name, stack: Deadline::new(counted, timeout), breaker, pool, methods, news })
     }
 
     /// The name that callers are told.
     #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.name
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Says what is known of the methods of the service from now on, by path, instead of what the configuration said.
+    pub fn know(&self, methods: BTreeMap<String, MethodConfig>) {
+        self.methods.replace(methods);
     }
 
     /// Whether an endpoint of the service can be reached now.
@@ -131,7 +165,7 @@ impl Upstream {
     pub fn view(&self) -> ServiceView {
         let (list_age, list_fault) = self.pool.list();
         let (breaker, endpoints) = (self.breaker.snapshot(), self.pool.views());
-        ServiceView { service: self.name, breaker, endpoints, list_age, list_fault }
+        ServiceView { service: self.name.clone(), breaker, endpoints, list_age, list_fault }
     }
 
     /// Forces the breaker of the service, or of one endpoint, open or closed, or gives it back to itself. Returns whether there is such a
@@ -159,23 +193,23 @@ impl Service<Request<Body>> for Upstream {
     }
 
     fn call(&mut self, request: Request<Body>) -> Answer {
-        let (name, answer) = (self.name, self.stack.call(request));
-        Box::pin(async move { Ok(answer.await.unwrap_or_else(|fault: Fault| fault.to_status(name).into_http())) })
+        let (name, answer) = (self.name.clone(), self.stack.call(request));
+        Box::pin(async move { Ok(answer.await.unwrap_or_else(|fault: Fault| fault.to_status(&name).into_http())) })
     }
 }
 
 /// Where a server in this process is plugged in. Dropping it unplugs the server.
 #[derive(Debug)]
 pub struct Slot {
-    name: &'static str,
+    name: Arc<str>,
     server: watch::Sender<Option<Guarded>>,
 }
 
 impl Slot {
     /// An empty slot, for the service called `name`.
     #[must_use]
-    pub fn new(name: &'static str) -> Self {
-        Slot { name, server: watch::Sender::new(None) }
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Slot { name: name.into(), server: watch::Sender::new(None) }
     }
 
     /// Plugs a server in, instead of the one before.
@@ -191,7 +225,7 @@ impl Slot {
     /// The server as it is seen from other processes, past the client stack, which is theirs.
     #[must_use]
     pub fn served(&self) -> Served {
-        Served { name: self.name, server: self.server.subscribe() }
+        Served { name: self.name.clone(), server: self.server.subscribe() }
     }
 }
 
@@ -204,7 +238,7 @@ impl Drop for Slot {
 /// A server of this process, behind a port.
 #[derive(Debug, Clone)]
 pub struct Served {
-    name: &'static str,
+    name: Arc<str>,
     server: watch::Receiver<Option<Guarded>>,
 }
 
@@ -222,7 +256,7 @@ impl Service<Request<Body>> for Served {
         match server {
             Some(mut server) => server.call(request),
             None => {
-                let response = Fault::NotRunning.to_status(self.name).into_http();
+                let response = Fault::NotRunning.to_status(&self.name).into_http();
                 Box::pin(async move { Ok(response) })
             }
         }

@@ -15,7 +15,7 @@ mod stack;
 mod stream;
 
 pub use comanda::{Comanda, Options, START_WITHIN};
-pub use data::require;
+pub use data::{require, require_tool};
 pub use eventually::eventually;
 pub use http_client::{Answer, Call, Http};
 pub use process::{Finished, Process, command_line, command_line_with};

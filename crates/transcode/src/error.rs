@@ -1,5 +1,7 @@
 //! Why a descriptor set cannot be served over HTTP.
 
+use crate::Conflict;
+
 /// What is wrong with a descriptor set or its `google.api.http` rules.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -50,4 +52,11 @@ pub enum Error {
         /// All of them: two routes each.
         conflicts: Vec<String>,
     },
+}
+
+impl Error {
+    pub(crate) fn conflicts(conflicts: &[Conflict]) -> Self {
+        let told = |conflict: &Conflict| format!("{} and {}", conflict.served.told(), conflict.refused.told());
+        Error::Conflicts { conflicts: conflicts.iter().map(told).collect() }
+    }
 }

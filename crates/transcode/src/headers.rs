@@ -69,7 +69,9 @@ fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Refused> {
 fn seconds(name: &str, value: &HeaderValue) -> Result<Duration, Status> {
     let text = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'));
     let timeout = text.and_then(|text| text.parse().ok()).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    timeout.ok_or_else(|| Status::invalid_argument(format!("{name} must be a number of seconds")))
+    // No time at all is a mistake, and not what a client waits for.
+    let timeout = timeout.filter(|timeout| !timeout.is_zero());
+    timeout.ok_or_else(|| Status::invalid_argument(format!("{name} must be a number of seconds above 0")))
 }
 
 /// Refuses a body that is not JSON as it stands.
@@ -200,6 +202,8 @@ mod tests {
             ("request-timeout", "soon"),
             ("x-request-timeout", "-1"),
             ("request-timeout", "inf"),
+            ("request-timeout", "0"),
+            ("x-request-timeout", "0.0"),
         ] {
             let refused = request(&headers(&[pair]), &Config::default()).unwrap_err();
             assert_eq!(refused.http_status(), 400, "{pair:?}");

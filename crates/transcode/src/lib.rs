@@ -1,6 +1,6 @@
 //! HTTP/JSON to gRPC and back, from a descriptor set, at run time.
 //!
-//! The routes are the `google.api.http` rules of the descriptors. A [`Transcoder`] reads a request strictly (what it does not
+//! The routes are the `google.api.http` [`Rules`] of the descriptors, of one set or of many that know nothing of each other. A [`Transcoder`] reads a request strictly (what it does not
 //! understand it refuses, with the path of the field), calls the service behind it as gRPC, and writes the answer as proto3 JSON:
 //! one document, an array, newline-delimited JSON or server-sent events. Every error, its own or a service's, is a `google.rpc.Status`.
 
@@ -25,6 +25,7 @@ mod refused;
 mod request;
 mod router;
 mod rule;
+mod rules;
 mod splitter;
 mod status;
 mod stream;
@@ -39,7 +40,8 @@ pub use config::Config;
 pub use decode::Unknown;
 pub use error::Error;
 pub use messages::{OneMessageEach, StreamRoute, Takes};
-pub use openapi::Document;
+pub use openapi::{Document, Guards, Security};
 pub use plan::Plan;
 pub use reference::{Defaults, Reference};
-pub use transcoder::{Called, Transcoder};
+pub use rules::{Rule, Rules};
+pub use transcoder::{Called, Conflict, Transcoder};

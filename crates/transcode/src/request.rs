@@ -339,8 +339,9 @@ mod tests {
         let folders = [format!("{root}/tests/kitchen"), format!("{root}/../../proto")];
         let mut compiler = protox::Compiler::new(folders).unwrap();
         let set = compiler.include_imports(true).open_file("kitchen.proto").unwrap().encode_file_descriptor_set();
-        let router =
-            crate::rule::compile(&DescriptorPool::decode(set.as_slice()).unwrap(), &Config::default()).unwrap();
+        let rules = crate::Rules::of(&DescriptorPool::decode(set.as_slice()).unwrap(), |_| decode::Unknown::Refused);
+        let (transcoder, _) = crate::Transcoder::of(rules.kept, Config::default());
+        let router = transcoder.router;
         let cases = (select(&PATHS[..]), vec(select(&PARAMETERS[..]), 0..4), select(&BODIES[..]));
         let usual = std::cell::Cell::new(0);
 

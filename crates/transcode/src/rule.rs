@@ -1,15 +1,13 @@
-//! Compiles `google.api.http` rules: what each route calls, and where each part of its request goes.
+//! Compiles a `google.api.http` rule: what its route calls, and where each part of its request goes.
 
 use crate::decode::Unknown;
 use crate::plan::{Plan, Plans};
-use crate::router::Router;
+use crate::status::Statuses;
 use crate::template::Template;
-use crate::{Config, Error, etag};
+use crate::{Error, etag};
 use http::Method;
 use http::uri::PathAndQuery;
-use prost_reflect::{
-    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, Value,
-};
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, Value};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -37,6 +35,8 @@ pub(crate) struct Rpc {
     /// Whether an answer names its version.
     pub(crate) has_etag: bool,
     pub(crate) resumable: Option<Resumable>,
+    /// Tells its errors; knows the types of its service.
+    pub(crate) statuses: Arc<Statuses>,
     /// Where what it creates can be got; only a method that creates has one (AIP-133).
     pub(crate) location: Option<Template>,
 }
@@ -83,7 +83,7 @@ pub(crate) struct Route {
     pub(crate) method: Method,
     pub(crate) template: Template,
     /// The template as it was written.
-    path: String,
+    pub(crate) path: String,
     /// The fields of the template's variables, in their order.
     pub(crate) variables: Vec<FieldPath>,
     pub(crate) body: Body,
@@ -95,30 +95,6 @@ pub(crate) struct Route {
     pub(crate) is_raw: bool,
     /// The mask that is derived from the body when it is not given: of a PATCH whose body is a field.
     pub(crate) update_mask: Option<FieldDescriptor>,
-}
-
-/// Compiles every rule of a pool, in the order of its files.
-pub(crate) fn compile(pool: &DescriptorPool, config: &Config) -> Result<Router<Arc<Route>>, Error> {
-    let mut router = Router::default();
-    let plans = Plans::new(pool);
-    let mut conflicts = Vec::new();
-    for service in pool.services() {
-        for descriptor in service.methods() {
-            let rules = rules(&descriptor);
-            if rules.is_empty() {
-                continue;
-            }
-            let rpc = Arc::new(Rpc::new(descriptor, &plans, config)?);
-            for rule in rules {
-                let route = Route::new(&rpc, &rule)?;
-                let (method, template, told) = (route.method.clone(), route.template.clone(), route.told());
-                if let Err(other) = router.add(&method, template, Arc::new(route)) {
-                    conflicts.push(format!("{} and {told}", other.told()));
-                }
-            }
-        }
-    }
-    if conflicts.is_empty() { Ok(router) } else { Err(Error::Conflicts { conflicts }) }
 }
 
 /// The rules of a method: its own, and the additional ones.
@@ -145,7 +121,12 @@ fn text(message: &DynamicMessage, field: &str) -> String {
 }
 
 impl Rpc {
-    fn new(descriptor: MethodDescriptor, plans: &Plans, config: &Config) -> Result<Self, Error> {
+    pub(crate) fn new(
+        descriptor: MethodDescriptor,
+        plans: &Plans,
+        statuses: Arc<Statuses>,
+        unknown: Unknown,
+    ) -> Result<Self, Error> {
         let service = descriptor.parent_service().full_name().to_owned();
         let name = format!("{service}/{}", descriptor.name());
         let path = PathAndQuery::try_from(format!("/{name}")).map_err(|_| Error::Name { name: name.clone() })?;
@@ -153,7 +134,8 @@ impl Rpc {
         let resumable = resumable.map(|option| Resumable::new(&descriptor, &option)).transpose()?;
         Ok(Rpc {
             location: location(&descriptor),
-            unknown: if config.lenient_services.contains(&service) { Unknown::Ignored } else { Unknown::Refused },
+            unknown,
+            statuses,
             reads: plans.of(&descriptor.input()),
             writes: plans.of(&descriptor.output()),
             input: descriptor.input(),
@@ -193,7 +175,7 @@ impl Resumable {
 }
 
 impl Route {
-    fn new(rpc: &Arc<Rpc>, rule: &DynamicMessage) -> Result<Self, Error> {
+    pub(crate) fn new(rpc: &Arc<Rpc>, rule: &DynamicMessage) -> Result<Self, Error> {
         let (method, path) = pattern(rule).ok_or_else(|| Error::Pattern { method: rpc.name.to_string() })?;
         let template = Template::parse(&path).map_err(|problem| Error::Template {
             method: rpc.name.to_string(),
@@ -230,11 +212,6 @@ impl Route {
             body,
             response_body,
         })
-    }
-
-    /// The route in words.
-    fn told(&self) -> String {
-        format!("{} {} of {}", self.method, self.path, self.rpc.name)
     }
 
     /// Whether a field path is bound by the template.

@@ -5,7 +5,8 @@ use crate::headers::StreamForm;
 use crate::refused::Refused;
 use crate::request::{Binding, Head};
 use crate::router::{Found, Router};
-use crate::rule::{self, Body as Bound, Route};
+use crate::rule::{Body as Bound, Route};
+use crate::rules::{Rule, Rules};
 use crate::status::{Names, Statuses};
 use crate::stream::Feed;
 use crate::upload::{Refusals, Upload};
@@ -29,13 +30,22 @@ use tower::Service;
 /// its HTTP status, and a client of a quiet one learns within a second that it is connected.
 const FIRST_MESSAGE_WAIT: Duration = Duration::from_secs(1);
 
-/// Serves the `google.api.http` rules of a descriptor set. Clones share it.
+/// Serves `google.api.http` rules. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Transcoder {
-    pub(crate) pool: DescriptorPool,
     pub(crate) router: Arc<Router<Arc<Route>>>,
+    /// Of what is refused before it is known what was called.
     statuses: Arc<Statuses>,
     config: Arc<Config>,
+}
+
+/// Two rules of the same HTTP method that match the very same paths.
+#[derive(Debug, Clone)]
+pub struct Conflict {
+    /// The one that is served.
+    pub served: Rule,
+    /// The one that is not.
+    pub refused: Rule,
 }
 
 /// What a request called, in the extensions of its answer.
@@ -74,12 +84,33 @@ impl Transcoder {
     /// When it is none, or a rule cannot be kept.
     pub fn new(descriptor_set: &[u8], config: Config) -> Result<Self, Error> {
         let pool = DescriptorPool::decode(descriptor_set).map_err(Error::Descriptors)?;
-        Ok(Transcoder {
-            router: Arc::new(rule::compile(&pool, &config)?),
-            statuses: Arc::new(Statuses::new(pool.clone())),
-            config: Arc::new(config),
-            pool,
-        })
+        let mut rules = Rules::of(&pool, Rules::unknown(&config));
+        if !rules.refused.is_empty() {
+            return Err(rules.refused.swap_remove(0));
+        }
+        let (transcoder, conflicts) = Transcoder::of(rules.kept, config);
+        if conflicts.is_empty() { Ok(transcoder) } else { Err(Error::conflicts(&conflicts)) }
+    }
+
+    /// Serves rules that may come from several descriptor sets, which may have different types of the same name. Of rules that match the
+    /// very same paths the first is served; the others come back.
+    #[must_use]
+    pub fn of(rules: impl IntoIterator<Item = Rule>, config: Config) -> (Self, Vec<Conflict>) {
+        let mut router = Router::default();
+        let mut conflicts = Vec::new();
+        for rule in rules {
+            let route = rule.0.clone();
+            if let Err(other) = router.add(&route.method, route.template.clone(), route.clone()) {
+                conflicts.push(Conflict { served: Rule(Arc::clone(other)), refused: rule });
+            }
+        }
+        let (router, statuses) = (Arc::new(router), Arc::new(Statuses::new(DescriptorPool::new())));
+        (Transcoder { router, statuses, config: Arc::new(config) }, conflicts)
+    }
+
+    /// The rules that are served.
+    pub fn rules(&self) -> impl Iterator<Item = Rule> {
+        self.router.targets().map(|route| Rule(Arc::clone(route)))
     }
 
     /// Answers a request. `upstream` gives the service of a full name; one that it does not know is UNIMPLEMENTED. The service finds the
@@ -95,13 +126,12 @@ impl Transcoder {
         let (route, values) = match self.find(&request) {
             Ok(found) => found,
             Err(Refused { allow: Some(allow), .. }) if request.method() == Method::OPTIONS => return options(&allow),
-            Err(refused) => return self.refuse(&refused, None, Names::Json),
+            Err(refused) => return refuse(&self.statuses, &refused, None, Names::Json),
         };
-        let name = Some(Arc::clone(&route.rpc.name));
         let (mut parts, body) = request.into_parts();
         let head = match Head::read(&route, &mut parts, &self.config) {
             Ok(head) => head,
-            Err(refused) => return self.refuse(&refused, name, Names::Json),
+            Err(refused) => return refuse_call(&route, &refused, Names::Json),
         };
         let binding = Binding::new(Arc::clone(&route), values, parts);
         let called = if route.rpc.is_upload() {
@@ -113,7 +143,7 @@ impl Transcoder {
         };
         let (messages, refusals) = match called {
             Ok(called) => called,
-            Err(refused) => return self.refuse(&refused, name, Names::Json),
+            Err(refused) => return refuse_call(&route, &refused, Names::Json),
         };
         let answered = match upstream(&route.rpc.service) {
             Some(service) => self.forward(&route, (head, messages, refusals), service).await,
@@ -123,27 +153,19 @@ impl Transcoder {
             Bound::Field(field) => Some(field.name()),
             Bound::None | Bound::Whole => None,
         };
-        answered.unwrap_or_else(|refused| self.refuse(&refused, name, Names::Proto { body }))
+        answered.unwrap_or_else(|refused| refuse_call(&route, &refused, Names::Proto { body }))
     }
 
     /// Tells a status as this transcoder tells all of them, under the HTTP status of its code.
     #[must_use]
     pub fn status_response(&self, status: Status) -> Response<Body> {
-        self.refuse(&status.into(), None, Names::Json)
+        refuse(&self.statuses, &status.into(), None, Names::Json)
     }
 
     /// Tells that a path which is not of the rules has other methods than the one asked for.
     #[must_use]
     pub fn method_not_allowed(&self, method: &Method, allow: &str) -> Response<Body> {
-        self.refuse(&Refused::method_not_allowed(method, allow.to_owned()), None, Names::Json)
-    }
-
-    /// Whether the descriptors have this method, `package.Service/Method`, with or without a route.
-    #[must_use]
-    pub fn has_method(&self, name: &str) -> bool {
-        let Some((service, method)) = name.split_once('/') else { return false };
-        let service = self.pool.get_service_by_name(service);
-        service.is_some_and(|service| service.methods().any(|descriptor| descriptor.name() == method))
+        refuse(&self.statuses, &Refused::method_not_allowed(method, allow.to_owned()), None, Names::Json)
     }
 
     fn find<B>(&self, request: &Request<B>) -> Result<(Arc<Route>, Vec<String>), Refused> {
@@ -170,12 +192,6 @@ impl Transcoder {
                 Err(Status::invalid_argument(message).into())
             }
         }
-    }
-
-    fn refuse(&self, refused: &Refused, method: Option<Arc<str>>, names: Names<'_>) -> Response<Body> {
-        let mut response = self.statuses.response(refused, names);
-        response.extensions_mut().insert(Called::new(method, refused.status.code()));
-        response
     }
 
     fn upload<B>(
@@ -256,13 +272,24 @@ impl Transcoder {
         first: Option<Bytes>,
         (form, called, metadata): (StreamForm, Called, MetadataMap),
     ) -> Result<Response<Body>, Refused> {
-        let (route, statuses) = (Arc::clone(route), Arc::clone(&self.statuses));
+        let (route, statuses) = (Arc::clone(route), Arc::clone(&route.rpc.statuses));
         let feed = Feed { messages, first, route, form, statuses, called: called.clone(), refusals, is_begun: false };
         let mut response = feed.into_response()?;
         crate::headers::response(metadata.as_ref(), response.headers_mut());
         response.extensions_mut().insert(called);
         Ok(response)
     }
+}
+
+fn refuse(statuses: &Statuses, refused: &Refused, method: Option<Arc<str>>, names: Names<'_>) -> Response<Body> {
+    let mut response = statuses.response(refused, names);
+    response.extensions_mut().insert(Called::new(method, refused.status.code()));
+    response
+}
+
+/// Tells an error of a call that has a route.
+fn refuse_call(route: &Route, refused: &Refused, names: Names<'_>) -> Response<Body> {
+    refuse(&route.rpc.statuses, refused, Some(Arc::clone(&route.rpc.name)), names)
 }
 
 /// Tells which methods a path has (RFC 9110 9.3.7).

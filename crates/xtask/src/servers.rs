@@ -3,10 +3,13 @@
 //! PostgreSQL comes with the machine. NATS and Consul are taken from the machine's own package sources, by their ordinary clients and
 //! without root: what is taken is known by its checksum, and goes into `target/tools`.
 
+mod chromium;
 mod conformance;
 mod consul;
 mod debian;
+mod javascript;
 mod nats;
+mod python;
 mod tool;
 
 use crate::command::Failed;
@@ -17,6 +20,15 @@ use tool::Tool;
 /// Everything that tests run.
 const SERVERS: [Program; 3] = [Program::Postgres("postgres"), Program::NatsServer, Program::Consul];
 
+/// Everything else that tests run, and what finds or fetches it.
+const TOOLS: [(&str, fn() -> Result<PathBuf, Failed>); 5] = [
+    ("conformance", conformance::found),
+    ("chromium", chromium::found),
+    ("schemathesis", || python::SCHEMATHESIS.found()),
+    ("grpc-python", || python::GRPC.found()),
+    ("grpc-web", javascript::found),
+];
+
 /// Sees that all servers are there, and says where.
 pub(crate) fn run() -> Result<(), Failed> {
     let mut failed = Vec::new();
@@ -26,9 +38,11 @@ pub(crate) fn run() -> Result<(), Failed> {
             Err(why) => failed.push(why.to_string()),
         }
     }
-    match conformance::found() {
-        Ok(path) => println!("{:<12}{}", "conformance", path.display()),
-        Err(why) => failed.push(why.to_string()),
+    for (name, find) in TOOLS {
+        match find() {
+            Ok(path) => println!("{name:<12}{}", path.display()),
+            Err(why) => failed.push(why.to_string()),
+        }
     }
     if failed.is_empty() { Ok(()) } else { Err(Failed::because(failed.join("\n"))) }
 }

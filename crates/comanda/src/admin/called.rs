@@ -58,10 +58,10 @@ fn find<'a>(wiring: &'a Wiring, name: &str) -> Result<&'a Upstream, Status> {
 
 fn service(view: ServiceView) -> wire::CalledService {
     wire::CalledService {
-        name: view.service.to_owned(),
+        name: view.service.to_string(),
         breaker: Some(breaker(&view.breaker)),
         endpoints: view.endpoints.iter().map(endpoint).collect(),
-        list_age: duration(view.list_age),
+        list_age: view.list_age.and_then(duration),
         list_fault: view.list_fault.unwrap_or_default(),
     }
 }

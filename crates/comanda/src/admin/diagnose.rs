@@ -18,6 +18,10 @@ pub(crate) async fn run(control: &Control, wiring: &Wiring) -> wire::DiagnoseRes
     let roles = timeout(ROLES_WITHIN, control.list()).await.ok().flatten();
     let roles = roles
         .unwrap_or_else(|| Role::ALL.into_iter().filter(|role| wiring.runs(*role)).map(|role| (role, true)).collect());
+    let Some(bus) = wiring.bus() else {
+        let roles = roles.into_iter().map(to_wire::role).collect();
+        return wire::DiagnoseResponse { findings: Vec::new(), roles };
+    };
     let runs = |role: Role| roles.contains(&(role, true));
     let services = SERVED.into_iter().map(|(role, _)| role);
     let services = services.filter(|role| wiring.runs(*role) || wiring.runs(Role::Relay));
@@ -30,10 +34,10 @@ pub(crate) async fn run(control: &Control, wiring: &Wiring) -> wire::DiagnoseRes
         CHANNELS.iter().flat_map(|channel| channel.consumers.iter().map(move |consumer| (channel.name, *consumer)));
     let consumers = join_all(consumers.map(async |(channel, consumer)| {
         let role = role_of(consumer);
-        outbox::consumer_facts(&wiring.bus, channel, consumer, role.name(), runs(role)).await
+        outbox::consumer_facts(bus, channel, consumer, role.name(), runs(role)).await
     }));
     let (services, consumers) = tokio::join!(services, consumers);
-    let facts = Facts { is_connected: wiring.bus.is_connected(), consumers, services };
+    let facts = Facts { is_connected: bus.is_connected(), consumers, services };
     let findings = outbox::diagnose(&facts).into_iter().map(to_wire::finding).collect();
     wire::DiagnoseResponse { findings, roles: roles.into_iter().map(to_wire::role).collect() }
 }

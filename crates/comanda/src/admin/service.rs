@@ -1,9 +1,9 @@
 //! The contract's `AdminService`: which room answers which call.
 
 use super::{called, diagnose, outbox, parked, to_wire};
-use crate::Role;
 use crate::supervisor::Control;
 use crate::wire::{SERVED, Wiring};
+use crate::{Error, Role};
 use proto::Violation;
 use proto::comanda::admin::v1 as wire;
 use proto::comanda::admin::v1::admin_service_server::AdminService;
@@ -152,7 +152,8 @@ impl AdminService for Admin {
         &self,
         _: Request<wire::RebuildReplicaRequest>,
     ) -> Result<Response<wire::RebuildReplicaResponse>, Status> {
-        let rebuilt = order::rebuild_replica(&self.wiring.bus).await;
+        let bus = self.wiring.bus().ok_or_else(|| Status::failed_precondition(Error::NoChannels.to_string()))?;
+        let rebuilt = order::rebuild_replica(bus).await;
         rebuilt.map_err(|error| Status::unavailable(format!("the channels cannot be asked now: {error}")))?;
         info!("replica of the restaurants is being built anew for an operator");
         Ok(Response::new(wire::RebuildReplicaResponse {}))

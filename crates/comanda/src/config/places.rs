@@ -79,7 +79,8 @@ impl Upstreams {
     }
 }
 
-fn parse(text: &str) -> Option<Place> {
+/// The place that a text names.
+pub(crate) fn parse(text: &str) -> Option<Place> {
     if let Some(service) = text.strip_prefix("consul:") {
         return (!service.is_empty()).then(|| Place::Consul(service.to_owned()));
     }

@@ -77,7 +77,11 @@ fn breaker(breaker: Option<&wire::Breaker>) -> String {
 
 fn endpoint_lines(service: &wire::CalledService) -> Vec<String> {
     let fault = if service.list_fault.is_empty() { String::new() } else { format!(", {}", service.list_fault) };
-    let head = format!("{:<24}list confirmed {} ago{fault}", service.name, text(service.list_age.as_ref()));
+    let list = match &service.list_age {
+        Some(age) => format!("list confirmed {} ago{fault}", text(Some(age))),
+        None => "in this process".to_owned(),
+    };
+    let head = format!("{:<24}{list}", service.name);
     let endpoints = service.endpoints.iter().map(|it| {
         let is_connected = if it.is_connected { "connected" } else { "not connected" };
         let state = it.breaker.as_ref().map_or("unknown", |breaker| breaker.state.as_str());

@@ -1,6 +1,6 @@
 //! Whether an empty list is empty because this program may not read: Consul answers that with 200.
 
-use super::answer::Health;
+use super::answer::Head;
 use super::client::{Ask, Client};
 use bytes::Bytes;
 use http::Method;
@@ -24,15 +24,15 @@ struct Ruling {
 
 /// Asks whether the token of this program, or nobody's, may read the service. Without ACLs everybody may. If that cannot be told, what
 /// newer versions write beside the list has to do.
-pub(super) async fn is_denied(client: &Client, agent: usize, service: &str, health: &Health) -> bool {
-    if health.is_filtered {
+pub(super) async fn is_denied(client: &Client, agent: usize, service: &str, head: &Head) -> bool {
+    if head.is_filtered {
         return true;
     }
     match may_read(client, agent, service).await {
         Ok(may_read) => !may_read,
         Err(error) => {
             debug!(error = crate::error::chain(&*error), "rights could not be asked for");
-            health.denies_by_default && client.config().token_file.is_none()
+            head.denies_by_default && client.config().token_file.is_none()
         }
     }
 }

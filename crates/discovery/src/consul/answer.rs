@@ -4,7 +4,7 @@ use super::client::Answer;
 use crate::{Endpoint, Standing};
 use http::HeaderMap;
 use serde::{Deserialize, Deserializer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +13,9 @@ use tracing::warn;
 /// The weight that is given to what asks for more; sums of weights stay far from any overflow.
 const WEIGHT_MAX: u32 = 65_535;
 
-/// One answer to `/v1/health/service/NAME`.
+/// What stands above an answer.
 #[derive(Debug)]
-pub(super) struct Health {
+pub(super) struct Head {
     /// 0 when the agent gave none.
     pub(super) index: u64,
     /// How far the server that answered is behind its leader.
@@ -23,6 +23,22 @@ pub(super) struct Health {
     /// What 1.10 and later say when they have left something out; and 1.9 and later, about what is denied by default.
     pub(super) is_filtered: bool,
     pub(super) denies_by_default: bool,
+}
+
+/// One answer to `/v1/catalog/services`.
+#[derive(Debug)]
+pub(super) struct Listed {
+    pub(super) head: Head,
+    /// The services that carry the tag.
+    pub(super) names: BTreeSet<String>,
+    /// How many services there are, with any tags.
+    pub(super) services: usize,
+}
+
+/// One answer to `/v1/health/service/NAME`.
+#[derive(Debug)]
+pub(super) struct Health {
+    pub(super) head: Head,
     pub(super) members: Vec<Member>,
     /// Members without an address that can be used; an answer that has only such is not an empty one.
     pub(super) unusable: usize,
@@ -130,14 +146,29 @@ pub(super) fn read(answer: &Answer, port_name: Option<&str>) -> Result<Health, s
     let entries: Vec<Entry> = serde_json::from_slice::<Option<_>>(&answer.body)?.unwrap_or_default();
     let all = entries.len();
     let members: Vec<Member> = entries.into_iter().filter_map(|entry| member(entry, port_name)).collect();
-    Ok(Health {
-        index: number(&answer.headers, "x-consul-index"),
-        behind: Duration::from_millis(number(&answer.headers, "x-consul-lastcontact")),
-        is_filtered: text(&answer.headers, "x-consul-results-filtered-by-acls") == Some("true"),
-        denies_by_default: text(&answer.headers, "x-consul-default-acl-policy") == Some("deny"),
-        unusable: all - members.len(),
-        members,
-    })
+    Ok(Health { head: Head::of(&answer.headers), unusable: all - members.len(), members })
+}
+
+/// Reads which services carry a tag.
+pub(super) fn read_services(answer: &Answer, tag: &str) -> Result<Listed, serde_json::Error> {
+    let services: Option<BTreeMap<String, Option<Vec<String>>>> = serde_json::from_slice(&answer.body)?;
+    let services = services.unwrap_or_default();
+    let has_tag = |tags: &Option<Vec<String>>| tags.iter().flatten().any(|it| it == tag);
+    let head = Head::of(&answer.headers);
+    let count = services.len();
+    let names = services.into_iter().filter(|(_, tags)| has_tag(tags)).map(|(name, _)| name).collect();
+    Ok(Listed { head, names, services: count })
+}
+
+impl Head {
+    fn of(headers: &HeaderMap) -> Self {
+        Head {
+            index: number(headers, "x-consul-index"),
+            behind: Duration::from_millis(number(headers, "x-consul-lastcontact")),
+            is_filtered: text(headers, "x-consul-results-filtered-by-acls") == Some("true"),
+            denies_by_default: text(headers, "x-consul-default-acl-policy") == Some("deny"),
+        }
+    }
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -3,8 +3,9 @@
 use super::client::segment;
 use super::config::ConsulConfig;
 use crate::{Endpoint, Standing};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use tokio::task::spawn_blocking;
 /// A file that is larger was not written by this program.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// The file of one service.
+/// The file of one service, or of one tag.
 #[derive(Debug, Clone)]
 pub(super) struct Disk {
     file: PathBuf,
@@ -24,13 +25,62 @@ pub(super) struct Disk {
 
 /// What the file holds.
 #[derive(Debug, Serialize, Deserialize)]
-struct Stored {
+struct Stored<T> {
     as_of_unix_ms: u64,
+    #[serde(flatten)]
+    known: T,
+}
+
+/// What can be kept on disk, by the form that it has there.
+pub(super) trait Known: Sized + Send + 'static {
+    /// Its form.
+    type Form: Serialize + DeserializeOwned + From<Self> + Into<Self>;
+}
+
+impl Known for Vec<Endpoint> {
+    type Form = StoredEndpoints;
+}
+
+impl Known for BTreeSet<String> {
+    type Form = StoredNames;
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct StoredEndpoints {
     endpoints: Vec<StoredEndpoint>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct StoredEndpoint {
+pub(super) struct StoredNames {
+    names: BTreeSet<String>,
+}
+
+impl From<Vec<Endpoint>> for StoredEndpoints {
+    fn from(endpoints: Vec<Endpoint>) -> Self {
+        StoredEndpoints { endpoints: endpoints.iter().map(StoredEndpoint::from).collect() }
+    }
+}
+
+impl From<StoredEndpoints> for Vec<Endpoint> {
+    fn from(stored: StoredEndpoints) -> Self {
+        stored.endpoints.into_iter().map(Endpoint::from).collect()
+    }
+}
+
+impl From<BTreeSet<String>> for StoredNames {
+    fn from(names: BTreeSet<String>) -> Self {
+        StoredNames { names }
+    }
+}
+
+impl From<StoredNames> for BTreeSet<String> {
+    fn from(stored: StoredNames) -> Self {
+        stored.names
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct StoredEndpoint {
     address: SocketAddr,
     standing: StoredStanding,
     weight: u32,
@@ -51,8 +101,17 @@ enum StoredStanding {
 
 impl Disk {
     /// `None` when no snapshots are kept.
-    pub(super) fn new(config: &ConsulConfig, service: &str) -> Option<Self> {
-        let file = config.snapshot_folder.as_ref()?.join(format!("{}.json", segment(service)));
+    pub(super) fn of_service(config: &ConsulConfig, service: &str) -> Option<Self> {
+        Disk::new(config, &format!("{}.json", segment(service)))
+    }
+
+    /// The same of a tag; no service has such a file.
+    pub(super) fn of_tag(config: &ConsulConfig, tag: &str) -> Option<Self> {
+        Disk::new(config, &format!("tag+{}.json", segment(tag)))
+    }
+
+    fn new(config: &ConsulConfig, name: &str) -> Option<Self> {
+        let file = config.snapshot_folder.as_ref()?.join(name);
         let age_max = Duration::from_secs(u64::from(config.snapshot_hours_max) * 3_600);
         Some(Disk { file, bytes_max: FILE_BYTES_MAX, age_max })
     }
@@ -62,18 +121,18 @@ impl Disk {
     }
 
     /// What was stored, and how long ago it was confirmed; `None` when there is nothing, or it is too old.
-    pub(super) async fn load(&self) -> io::Result<Option<(Vec<Endpoint>, Duration)>> {
+    pub(super) async fn load<T: Known>(&self) -> io::Result<Option<(T, Duration)>> {
         let disk = self.clone();
         spawn_blocking(move || disk.read(SystemTime::now())).await?
     }
 
     /// Replaces what was stored.
-    pub(super) async fn store(&self, endpoints: &[Endpoint]) -> io::Result<()> {
-        let (disk, endpoints) = (self.clone(), endpoints.to_vec());
-        spawn_blocking(move || disk.write(&endpoints, SystemTime::now())).await?
+    pub(super) async fn store<T: Known>(&self, known: T) -> io::Result<()> {
+        let disk = self.clone();
+        spawn_blocking(move || disk.write(known, SystemTime::now())).await?
     }
 
-    fn read(&self, now: SystemTime) -> io::Result<Option<(Vec<Endpoint>, Duration)>> {
+    fn read<T: Known>(&self, now: SystemTime) -> io::Result<Option<(T, Duration)>> {
         match std::fs::metadata(&self.file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -82,18 +141,18 @@ impl Disk {
             }
             Ok(_) => {}
         }
-        let stored: Stored = serde_json::from_slice(&std::fs::read(&self.file)?)?;
+        let stored: Stored<T::Form> = serde_json::from_slice(&std::fs::read(&self.file)?)?;
         let as_of = UNIX_EPOCH + Duration::from_millis(stored.as_of_unix_ms);
         // A clock that was set back makes it young, not unreadable.
         let age = now.duration_since(as_of).unwrap_or_default();
-        Ok((age <= self.age_max).then(|| (stored.endpoints.into_iter().map(Endpoint::from).collect(), age)))
+        Ok((age <= self.age_max).then(|| (stored.known.into(), age)))
     }
 
     /// A reader finds the old file or the new one. It is not flushed: after a crash of the machine an older one is good enough.
-    fn write(&self, endpoints: &[Endpoint], now: SystemTime) -> io::Result<()> {
+    fn write<T: Known>(&self, known: T, now: SystemTime) -> io::Result<()> {
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let as_of_unix_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-        let stored = Stored { as_of_unix_ms, endpoints: endpoints.iter().map(StoredEndpoint::from).collect() };
+        let stored = Stored { as_of_unix_ms, known: T::Form::from(known) };
         if let Some(folder) = self.file.parent() {
             std::fs::create_dir_all(folder)?;
         }
@@ -149,7 +208,7 @@ mod tests {
 
     fn disk(folder: &TempDir) -> Disk {
         let snapshot_folder = Some(folder.path().join("snapshots"));
-        Disk::new(&ConsulConfig { snapshot_folder, ..ConsulConfig::default() }, "orders").unwrap()
+        Disk::of_service(&ConsulConfig { snapshot_folder, ..ConsulConfig::default() }, "orders").unwrap()
     }
 
     fn some() -> Vec<Endpoint> {
@@ -172,9 +231,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (disk, now) = (disk(&folder), SystemTime::now());
 
-        disk.write(&some(), now).unwrap();
+        disk.write(some(), now).unwrap();
 
-        let (endpoints, age) = disk.read(now + Duration::from_secs(60)).unwrap().unwrap();
+        let (endpoints, age) = disk.read::<Vec<Endpoint>>(now + Duration::from_secs(60)).unwrap().unwrap();
         assert_eq!(endpoints, some());
         assert!(age >= Duration::from_secs(60) && age < Duration::from_secs(61), "{age:?}");
     }
@@ -183,20 +242,33 @@ mod tests {
     fn what_is_too_old_or_not_there_is_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let (disk, now) = (disk(&folder), SystemTime::now());
-        assert!(disk.read(now).unwrap().is_none());
+        assert!(disk.read::<Vec<Endpoint>>(now).unwrap().is_none());
 
-        disk.write(&some(), now).unwrap();
+        disk.write(some(), now).unwrap();
 
-        assert!(disk.read(now + Duration::from_secs(25 * 3_600)).unwrap().is_none());
+        assert!(disk.read::<Vec<Endpoint>>(now + Duration::from_secs(25 * 3_600)).unwrap().is_none());
+    }
+
+    #[test]
+    fn the_names_of_a_tag_are_kept_in_a_file_that_no_service_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = ConsulConfig { snapshot_folder: Some(folder.path().to_owned()), ..ConsulConfig::default() };
+        let (disk, now) = (Disk::of_tag(&config, "orders").unwrap(), SystemTime::now());
+
+        disk.write(BTreeSet::from(["kitchen".to_owned()]), now).unwrap();
+
+        assert_eq!(disk.read::<BTreeSet<String>>(now).unwrap().unwrap().0, BTreeSet::from(["kitchen".to_owned()]));
+        let service = Disk::of_service(&config, "tag+orders").unwrap();
+        assert!(service.read::<Vec<Endpoint>>(now).unwrap().is_none());
     }
 
     #[test]
     fn a_broken_file_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let disk = disk(&folder);
-        disk.write(&some(), SystemTime::now()).unwrap();
+        disk.write(some(), SystemTime::now()).unwrap();
         std::fs::write(&disk.file, "{").unwrap();
 
-        assert!(disk.read(SystemTime::now()).is_err());
+        assert!(disk.read::<Vec<Endpoint>>(SystemTime::now()).is_err());
     }
 }

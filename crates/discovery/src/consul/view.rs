@@ -5,6 +5,7 @@
 //! such as maintenance or the deregistration of single members, counts at once.
 
 use super::answer::{Member, State};
+use super::config::ConsulConfig;
 use crate::endpoint::Key;
 use crate::{Endpoint, Standing};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,16 @@ pub(super) struct Rules {
     pub(super) shrink_percent_max: u32,
     pub(super) hold_down: Duration,
     pub(super) unproven_max: Duration,
+}
+
+impl Rules {
+    pub(super) fn of(config: &ConsulConfig) -> Self {
+        Rules {
+            shrink_percent_max: config.shrink_percent_max,
+            hold_down: Duration::from_millis(config.hold_down_ms),
+            unproven_max: Duration::from_millis(config.unproven_ms_max),
+        }
+    }
 }
 
 /// The members of one service.

@@ -57,7 +57,10 @@ pub(super) async fn compress(
     response: Response<Body>,
 ) -> Response<Body> {
     let worthwhile = Worthwhile { bytes_min: config.bytes_min };
-    if !config.is_on || !accepted.contains_key(header::ACCEPT_ENCODING) || !worthwhile.should_compress(&response) {
+    let is_asked = accepted.contains_key(header::ACCEPT_ENCODING);
+    // What is compressed already has its own tag.
+    let is_done = response.headers().contains_key(header::CONTENT_ENCODING);
+    if !config.is_on || !is_asked || is_done || !worthwhile.should_compress(&response) {
         return response;
     }
     let mut asked = Request::new(());

@@ -28,7 +28,7 @@ async fn every_rpc_has_an_http_rule() {
         let is_public = file.package().starts_with("comanda.") && !is_internal;
         for service in file.service.iter().filter(|_| is_public) {
             for method in &service.method {
-                let id = format!("{}_{}", service.name(), method.name());
+                let id = format!("{}.{}.{}", file.package(), service.name(), method.name());
                 assert!(described.contains(&id), "{id} has no google.api.http rule");
             }
         }
@@ -69,8 +69,8 @@ async fn the_limits_of_fields_are_described() {
     let openapi = Port::open().await.get("/openapi.json").await.json();
     let schemas = &openapi["components"]["schemas"];
 
-    let quantity = &schemas["comanda.order.v1.CreateOrderLine"]["properties"]["quantity"];
-    let address_lines = &schemas["comanda.order.v1.Address"]["properties"]["lines"];
+    let quantity = &schemas["comanda.order.v1.CreateOrderLine-Input"]["properties"]["quantity"];
+    let address_lines = &schemas["comanda.order.v1.Address-Input"]["properties"]["lines"];
     let order_id = &openapi["paths"]["/v1/orders/{orderId}"]["get"]["parameters"][0]["schema"];
 
     assert_eq!((&quantity["minimum"], &quantity["maximum"]), (&1.into(), &999.into()));

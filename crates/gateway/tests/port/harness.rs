@@ -1,7 +1,7 @@
 //! A gateway on a real port, and an Order Service that does as its requests say.
 
 use bytes::Bytes;
-use gateway::{Check, Config, Deps, Gateway, Metrics, Readiness, State};
+use gateway::{Check, Config, Deps, Directory, ForeignServices, Gateway, Metrics, Readiness, State};
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -117,6 +117,8 @@ impl Port {
         let deps = Deps {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             upstreams: [(ORDERS, orders), (CONSUMERS, consumers)].into_iter().chain(others).collect(),
+            foreign: ForeignServices::default(),
+            directory: Directory::default(),
             metrics,
             readiness: Arc::new(move || {
                 let readiness = readiness(&probed_orders, &probed_consumers);

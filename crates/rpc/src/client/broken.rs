@@ -19,13 +19,13 @@ use tower::{Layer, Service};
 pub struct Broken<S> {
     inner: BreakerService<S, OfService>,
     breaker: Breaker,
-    service: &'static str,
+    service: Arc<str>,
     told: Arc<Told>,
 }
 
 impl<S: Clone> Broken<S> {
     /// Puts a breaker around a client of `service`.
-    pub fn new(inner: S, breaker: Breaker, service: &'static str) -> Self {
+    pub fn new(inner: S, breaker: Breaker, service: Arc<str>) -> Self {
         let layer = BreakerLayer::new(breaker.clone(), OfService(grpc::Table::default())).begins(Begins::WithHead);
         Broken { inner: layer.layer(inner), breaker, service, told: Arc::default() }
     }
@@ -46,10 +46,10 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Attempt {
         let answer = self.inner.call(request);
-        let (breaker, service, told) = (self.breaker.clone(), self.service, self.told.clone());
+        let (breaker, service, told) = (self.breaker.clone(), self.service.clone(), self.told.clone());
         Box::pin(async move {
             let answer = answer.await;
-            told.tell(&breaker, breaker.state(), service, "all of them");
+            told.tell(&breaker, breaker.state(), &service, "all of them");
             match answer {
                 Ok(response) => match response.extensions().get::<Rejected>() {
                     Some(rejected) => Err(Fault::BreakerOpen { retry_after: rejected.retry_after }),

@@ -52,6 +52,23 @@ pub struct MethodConfig {
     pub is_held: bool,
 }
 
+/// When a read is asked for a second time, of another endpoint: several times what one takes, and less than a user notices.
+const HEDGE_READS_AFTER_MS: u64 = 500;
+
+impl MethodConfig {
+    /// A method that only reads, and gives one answer (`NO_SIDE_EFFECTS`).
+    #[must_use]
+    pub fn reading() -> Self {
+        MethodConfig { hedge_after_ms: HEDGE_READS_AFTER_MS, ..MethodConfig::idempotent() }
+    }
+
+    /// A method whose call may be made again (`IDEMPOTENT`).
+    #[must_use]
+    pub fn idempotent() -> Self {
+        MethodConfig { may_repeat: true, ..MethodConfig::default() }
+    }
+}
+
 /// How the endpoints of a service are used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

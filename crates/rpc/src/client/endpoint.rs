@@ -2,6 +2,7 @@
 
 use super::deadline::Until;
 use super::fault::code_of;
+use super::interview::Offer;
 use super::line::{Failed, Line};
 use super::load::Load;
 use super::told::Told;
@@ -13,7 +14,7 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -39,6 +40,8 @@ pub(crate) struct Endpoint {
     pub(crate) told: Told,
     /// Wakes whoever probes it.
     pub(crate) suspected: Notify,
+    /// What it said over its connection; what it was is left while there is none.
+    offer: AtomicU64,
     slow_after: Duration,
     ejection: Ejection,
 }
@@ -82,6 +85,7 @@ impl Endpoint {
             load: Load::new(Instant::now()),
             told: Told::default(),
             suspected: Notify::new(),
+            offer: AtomicU64::new(0),
             slow_after,
             ejection: Ejection { is_taken: AtomicBool::new(false), taken: ejected },
         }
@@ -95,6 +99,15 @@ impl Endpoint {
     /// Its breaker is closed.
     pub(crate) fn is_well(&self) {
         self.ejection.give_back();
+    }
+
+    pub(crate) fn offer(&self) -> Offer {
+        Offer(self.offer.load(Ordering::Acquire))
+    }
+
+    /// Takes down what it has said.
+    pub(crate) fn offers(&self, offer: Offer) {
+        self.offer.store(offer.0, Ordering::Release);
     }
 
     /// Makes an attempt. What was not sent comes back, so that it can be sent elsewhere.

@@ -1,6 +1,7 @@
 //! Keeps a pool as discovery lists it: connects to what comes, drains what goes, and leaves what stays as it is.
 
 use super::endpoint::Endpoint;
+use super::interview::{Interview, Offer, Visit};
 use super::line::{Line, Sender, dial};
 use super::pick::ENDPOINTS_MAX;
 use super::pool::{Member, Shared};
@@ -61,7 +62,7 @@ fn apply(
             let authority = name.parse().expect("an IP address with a port is an authority");
             let Ok(endpoint) = shared.endpoint(name, Line::Http2(line, authority)) else { return };
             let (endpoint, removed) = (Arc::new(endpoint), CancellationToken::new());
-            info!(service = shared.service, peer = %listed.address, "endpoint found");
+            info!(service = &*shared.service, peer = %listed.address, "endpoint found");
             connections.spawn(maintain(shared.clone(), endpoint.clone(), listed.address, sender, removed.clone()));
             let is_near = shared.config.zone.as_deref().is_some_and(|zone| listed.zone.as_deref() == Some(zone));
             known.push((Member { listed, is_near, endpoint }, removed));
@@ -72,7 +73,7 @@ fn apply(
             }
         }
         Change::Remove(listed) => {
-            info!(service = shared.service, peer = %listed.address, "endpoint gone");
+            info!(service = &*shared.service, peer = %listed.address, "endpoint gone");
             known.retain(|(member, removed)| {
                 let is_gone = same(&listed, member);
                 if is_gone {
@@ -115,15 +116,13 @@ async fn maintain(
         };
         match dialled {
             Ok((sender, driver)) => {
-                debug!(service = shared.service, peer = %address, "endpoint connected");
+                debug!(service = &*shared.service, peer = %address, "endpoint connected");
                 (pause_ms, was_up) = (config.reconnect_ms, true);
-                line.send_replace(Some(sender));
-                shared.tell();
                 let mut driver = pin!(driver);
                 let is_removed = tokio::select! {
                     _ended = driver.as_mut() => false,
                     () = removed.cancelled() => true,
-                    never = probe_when_due(&endpoint) => match never {},
+                    never = open(&shared, &endpoint, (address, sender), &line) => match never {},
                 };
                 line.send_replace(None);
                 shared.tell();
@@ -135,7 +134,7 @@ async fn maintain(
             }
             Err(error) => {
                 if std::mem::replace(&mut was_up, false) {
-                    warn!(service = shared.service, peer = %address, error = &*error as &dyn std::error::Error, "endpoint cannot be reached");
+                    warn!(service = &*shared.service, peer = %address, error = &*error as &dyn std::error::Error, "endpoint cannot be reached");
                 }
             }
         }
@@ -145,6 +144,43 @@ async fn maintain(
             () = sleep(Duration::from_millis(pause)) => {}
             () = removed.cancelled() => return,
         }
+    }
+}
+
+/// Lets calls pass over a connection, after an interview where there is one, which is held again now and then; and probes.
+async fn open(
+    shared: &Shared,
+    endpoint: &Endpoint,
+    (address, sender): (SocketAddr, Sender),
+    line: &watch::Sender<Option<Sender>>,
+) -> Infallible {
+    let Some(interview) = &shared.interview else {
+        line.send_replace(Some(sender));
+        shared.tell();
+        return probe_when_due(endpoint).await;
+    };
+    let authority = address.to_string().parse().expect("an IP address with a port is an authority");
+    let visit = Visit::new(address, sender.clone(), authority);
+    let offer = interview.ask(visit.clone(), None).await;
+    endpoint.offers(offer);
+    line.send_replace(Some(sender));
+    shared.tell();
+    tokio::select! {
+        never = ask_again(shared, endpoint, &**interview, (visit, offer)) => never,
+        never = probe_when_due(endpoint) => never,
+    }
+}
+
+async fn ask_again(
+    shared: &Shared,
+    endpoint: &Endpoint,
+    interview: &dyn Interview,
+    (visit, mut offer): (Visit, Offer),
+) -> Infallible {
+    loop {
+        offer = interview.ask(visit.clone(), Some(offer)).await;
+        endpoint.offers(offer);
+        shared.tell();
     }
 }
 

@@ -13,12 +13,12 @@ const BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OfService {
-    service: &'static str,
+    service: Arc<str>,
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Ended {
-    service: &'static str,
+    service: Arc<str>,
     outcome: &'static str,
 }
 
@@ -57,7 +57,7 @@ impl ClientMetrics {
 
     /// The counters of the clients of one service.
     #[must_use]
-    pub fn of(&self, service: &'static str) -> ServiceMetrics {
+    pub fn of(&self, service: &Arc<str>) -> ServiceMetrics {
         ServiceMetrics::new(self, service)
     }
 }
@@ -92,14 +92,14 @@ pub(crate) enum Again {
 }
 
 impl ServiceMetrics {
-    fn new(metrics: &ClientMetrics, service: &'static str) -> Self {
-        let ended = |outcome| metrics.ended.get_or_create(&Ended { service, outcome }).clone();
-        let again = |outcome| metrics.attempts.get_or_create(&Ended { service, outcome }).clone();
+    fn new(metrics: &ClientMetrics, service: &Arc<str>) -> Self {
+        let ended = |outcome| metrics.ended.get_or_create(&Ended { service: service.clone(), outcome }).clone();
+        let again = |outcome| metrics.attempts.get_or_create(&Ended { service: service.clone(), outcome }).clone();
         ServiceMetrics(Arc::new(Handles {
             answered: ended("answered"),
             failed: ended("failed"),
             refused_here: ended("refused_here"),
-            took: metrics.took.get_or_create(&OfService { service }).clone(),
+            took: metrics.took.get_or_create(&OfService { service: service.clone() }).clone(),
             retried: again("retry"),
             hedged: again("hedge"),
             moved: again("moved"),

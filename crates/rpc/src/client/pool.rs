@@ -9,10 +9,11 @@ use super::line::Line;
 use super::metrics::{Again, ServiceMetrics};
 use super::pick::{ENDPOINTS_MAX, Gate, Rule, Seen, ejections_max, eligible};
 use super::view::{EndpointView, Reached};
-use super::{Attempt, Fault, Methods, PoolConfig};
+use super::{Attempt, Fault, Interview, Methods, PoolConfig, Wanted};
 use breaker::{Breaker, OwnedPermit, State};
 use discovery::{Endpoints, Standing};
 use http::{Request, Response};
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,7 +39,7 @@ pub struct Pool {
 /// What callers and the keeper share.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) service: &'static str,
+    pub(super) service: Arc<str>,
     pub(super) config: PoolConfig,
     methods: Methods,
     metrics: ServiceMetrics,
@@ -50,6 +51,14 @@ pub(super) struct Shared {
     unusable_since: Mutex<Option<Instant>>,
     /// Of the list, for operators.
     endpoints: Option<Endpoints>,
+    /// By whom endpoints are asked before they are called.
+    pub(super) interview: Option<Arc<dyn Interview>>,
+}
+
+/// What a call needs of the endpoint that it goes to.
+struct Need {
+    tried: Tried,
+    wanted: Option<Wanted>,
 }
 
 /// An endpoint, and what discovery thinks of it.
@@ -67,22 +76,23 @@ struct Picked {
 }
 
 impl Pool {
-    /// A pool that follows a list of endpoints. The breakers' settings must have been validated.
+    /// A pool that follows a list of endpoints, and asks them before it calls them, where that is wanted.
     ///
     /// # Errors
-    /// When they were not.
+    /// When a setting of a breaker is out of its range.
     ///
     /// # Panics
     /// Outside of a Tokio runtime.
     pub fn following(
-        service: &'static str,
-        endpoints: Endpoints,
+        service: Arc<str>,
+        (endpoints, interview): (Endpoints, Option<Arc<dyn Interview>>),
         config: PoolConfig,
         methods: Methods,
         metrics: ServiceMetrics,
     ) -> Result<Self, breaker::Error> {
         config.breaker.validate()?;
-        let shared = Arc::new(Shared::new(service, config, methods, metrics, Some(endpoints.clone())));
+        let shared = Shared::new(service, config, methods, metrics);
+        let shared = Arc::new(Shared { endpoints: Some(endpoints.clone()), interview, ..shared });
         let mut keeper = JoinSet::new();
         keeper.spawn(keep(shared.clone(), endpoints));
         Ok(Pool { shared, _keeper: Arc::new(keeper) })
@@ -90,14 +100,14 @@ impl Pool {
 
     /// A pool of the one server in this process.
     pub(crate) fn in_process(
-        service: &'static str,
+        service: Arc<str>,
         server: watch::Receiver<Option<crate::Guarded>>,
         methods: Methods,
         metrics: ServiceMetrics,
     ) -> Result<Self, breaker::Error> {
         // Whoever calls into its own process does not wait for what is not there, and a handler is not left because it is slow.
         let config = PoolConfig { failfast_ms: 0, attempt_timeout_ms: 0, ..PoolConfig::default() };
-        let shared = Shared::new(service, config, methods, metrics, None);
+        let shared = Shared::new(service, config, methods, metrics);
         let listed = discovery::Endpoint::at(SocketAddr::from(([127, 0, 0, 1], 0)));
         let endpoint = shared.endpoint("in process".into(), Line::InProcess(server))?;
         shared.members.send_replace(Arc::new([Member { listed, is_near: true, endpoint: Arc::new(endpoint) }]));
@@ -133,22 +143,16 @@ impl Pool {
         members.iter().find(|member| &*member.endpoint.name == name).map(|member| member.endpoint.breaker.clone())
     }
 
-    /// How old the list is, and what is wrong with it.
-    pub(crate) fn list(&self) -> (Duration, Option<String>) {
-        self.shared.endpoints.as_ref().map_or((Duration::ZERO, None), |endpoints| {
-            (endpoints.age(), endpoints.now().fault.as_ref().map(ToString::to_string))
+    /// How old the list is if there is one, and what is wrong with it.
+    pub(crate) fn list(&self) -> (Option<Duration>, Option<String>) {
+        self.shared.endpoints.as_ref().map_or((None, None), |endpoints| {
+            (Some(endpoints.age()), endpoints.now().fault.as_ref().map(ToString::to_string))
         })
     }
 }
 
 impl Shared {
-    fn new(
-        service: &'static str,
-        config: PoolConfig,
-        methods: Methods,
-        metrics: ServiceMetrics,
-        endpoints: Option<Endpoints>,
-    ) -> Self {
+    fn new(service: Arc<str>, config: PoolConfig, methods: Methods, metrics: ServiceMetrics) -> Self {
         Shared {
             service,
             config,
@@ -158,7 +162,8 @@ impl Shared {
             news: watch::Sender::new(0),
             ejected: Arc::default(),
             unusable_since: Mutex::new(None),
-            endpoints,
+            endpoints: None,
+            interview: None,
         }
     }
 
@@ -178,18 +183,19 @@ impl Shared {
 
     /// Sends a request to an endpoint, and what was not sent to another one.
     async fn route(&self, mut request: Request<Body>) -> Result<Response<Body>, Fault> {
-        let mut tried = request.extensions_mut().remove::<Tried>().unwrap_or_default();
+        let tried = request.extensions_mut().remove::<Tried>().unwrap_or_default();
+        let mut need = Need { tried, wanted: request.extensions().get().copied() };
         let terms = Terms::of(&request, &self.methods, &self.config);
         let mut left = self.members.borrow().len().max(1);
         loop {
-            let Picked { endpoint, permit } = self.pick(&tried).await?;
+            let Picked { endpoint, permit } = self.pick(&need).await?;
             let name = endpoint.name.clone();
             match endpoint.attempt(request, permit, terms).await {
                 Ok(response) => return Ok(response),
                 Err((_, Some(unsent))) if left > 1 => {
                     left -= 1;
                     self.metrics.again(Again::Moved);
-                    tried.0.push(name);
+                    need.tried.0.push(name);
                     request = *unsent;
                 }
                 Err((fault, _)) => return Err(fault),
@@ -198,13 +204,13 @@ impl Shared {
     }
 
     /// Picks an endpoint, or waits for one.
-    async fn pick(&self, tried: &Tried) -> Result<Picked, Fault> {
-        if let Some(picked) = self.try_to_pick(tried) {
+    async fn pick(&self, need: &Need) -> Result<Picked, Fault> {
+        if let Some(picked) = self.try_to_pick(need) {
             return Ok(picked);
         }
         let mut news = self.news.subscribe();
         loop {
-            if let Some(picked) = self.try_to_pick(tried) {
+            if let Some(picked) = self.try_to_pick(need) {
                 return Ok(picked);
             }
             let patience = self.patience();
@@ -222,14 +228,24 @@ impl Shared {
         Duration::from_millis(self.config.failfast_ms).saturating_sub(since.elapsed())
     }
 
-    fn try_to_pick(&self, tried: &Tried) -> Option<Picked> {
+    fn try_to_pick(&self, need: &Need) -> Option<Picked> {
         let members = self.members.borrow().clone();
-        let picked = self.choose(&members, tried)?;
+        let picked = self.choose(&self.admitted(&members, need.wanted), &need.tried)?;
         // The lock is free nearly always, and who finds it taken leaves the note to the next call.
         if let Ok(mut since) = self.unusable_since.try_lock() {
             *since = None;
         }
         Some(picked)
+    }
+
+    /// The members that have what a call wants.
+    fn admitted<'m>(&self, members: &'m [Member], wanted: Option<Wanted>) -> Cow<'m, [Member]> {
+        let (Some(interview), Some(wanted)) = (&self.interview, wanted) else { return Cow::Borrowed(members) };
+        let has_it = |member: &&Member| interview.admits(member.endpoint.offer(), wanted);
+        if members.iter().all(|member| has_it(&member)) {
+            return Cow::Borrowed(members);
+        }
+        members.iter().filter(has_it).cloned().collect()
     }
 
     fn choose(&self, members: &[Member], tried: &Tried) -> Option<Picked> {
@@ -240,7 +256,7 @@ impl Shared {
         for (seen, member) in seen.iter_mut().zip(members) {
             *seen = Seen {
                 is_up: member.endpoint.line.is_up(),
-                gate: gate(self.service, &member.endpoint, ejections_max),
+                gate: gate(&self.service, &member.endpoint, ejections_max),
                 is_doubted: member.listed.standing == Standing::Unknown,
                 is_near: member.is_near,
                 is_tried: tried.0.contains(&member.endpoint.name),

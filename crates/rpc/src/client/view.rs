@@ -8,13 +8,13 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub struct ServiceView {
     /// What the service is called.
-    pub service: &'static str,
+    pub service: Arc<str>,
     /// The breaker of the service as a whole.
     pub breaker: Snapshot,
     /// Its endpoints.
     pub endpoints: Vec<EndpointView>,
-    /// How old the list of endpoints is.
-    pub list_age: Duration,
+    /// How old the list of endpoints is; `None`: the service runs in this process, and there is no list.
+    pub list_age: Option<Duration>,
     /// Why the list is not fresh, if it is not.
     pub list_fault: Option<String>,
 }

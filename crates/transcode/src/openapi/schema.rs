@@ -1,151 +1,304 @@
 //! JSON schemas of messages and enums, in their proto3 JSON form.
 
-use super::comments::comment;
-use super::limits;
+use super::comments::{self, comment};
+use super::limits::Limits;
+use super::scalars;
 use crate::text::wrapped;
-use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, Value};
+use prost_reflect::{
+    EnumDescriptor, EnumValueDescriptor, FieldDescriptor, Kind, MessageDescriptor, OneofDescriptor, Value,
+};
 use serde_json::{Map, Value as Json, json};
+use std::collections::BTreeMap;
 
-/// The component that describes errors.
-pub(crate) const STATUS: &str = "google.rpc.Status";
-
-/// The schemas that others refer to, by the full name of their message or enum.
-#[derive(Debug)]
-pub(crate) struct Components(Map<String, Json>);
-
-impl Default for Components {
-    fn default() -> Self {
-        Components(Map::from_iter([(STATUS.to_owned(), status())]))
-    }
+/// Where a value stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// In a path, a query or a header, where all is text.
+    Parameter,
+    /// In the body of a request.
+    Body,
+    /// In an answer.
+    Answer,
 }
 
-impl Components {
-    pub(crate) fn into_schemas(self) -> Map<String, Json> {
-        self.0
+/// The schemas that others refer to, by their names.
+#[derive(Debug)]
+pub(crate) struct Components<'d> {
+    schemas: Map<String, Json>,
+    formats: &'d BTreeMap<String, Json>,
+}
+
+impl<'d> Components<'d> {
+    pub(crate) fn new(formats: &'d BTreeMap<String, Json>) -> Self {
+        Components { schemas: Map::new(), formats }
     }
 
-    /// The schema of a field, with its description.
-    pub(crate) fn field(&mut self, field: &FieldDescriptor) -> Json {
-        let mut schema = self.bare_field(field);
-        let description = comment(&field.parent_message().parent_file(), field.path());
-        if !description.is_empty() {
-            schema["description"] = description.into();
+    pub(crate) fn schemas(&self) -> &Map<String, Json> {
+        &self.schemas
+    }
+
+    pub(crate) fn into_schemas(self) -> Map<String, Json> {
+        self.schemas
+    }
+
+    /// The schema of a field that is a whole body, or a parameter.
+    pub(crate) fn field(&mut self, field: &FieldDescriptor, side: Side) -> Json {
+        let limits = Limits::of(field);
+        if let (true, Kind::Message(entry)) = (field.is_map(), field.kind()) {
+            return self.map(&entry, side);
         }
-        if has_behavior(field, "OUTPUT_ONLY") {
-            schema["readOnly"] = true.into();
+        if !field.is_list() {
+            return self.value(&field.kind(), side, &limits, Zero::of(field, side));
+        }
+        let items = limits.items.as_deref().cloned().unwrap_or_default();
+        let mut schema = json!({"type": "array", "items": self.value(&field.kind(), side, &items, Zero::Taken)});
+        if side != Side::Answer {
+            limits.add_lengths(&mut schema, ["minItems", "maxItems"]);
+            if is_required(field) && schema.get("minItems").is_none() {
+                schema["minItems"] = 1.into();
+            }
         }
         schema
     }
 
-    /// The schema of a field.
-    pub(crate) fn bare_field(&mut self, field: &FieldDescriptor) -> Json {
-        if let (true, Kind::Message(entry)) = (field.is_map(), field.kind()) {
-            let values = self.bare_field(&entry.map_entry_value_field());
-            return json!({"type": "object", "additionalProperties": values});
+    fn map(&mut self, entry: &MessageDescriptor, side: Side) -> Json {
+        let values = self.value(&entry.map_entry_value_field().kind(), side, &Limits::default(), Zero::Taken);
+        let mut schema = json!({"type": "object", "additionalProperties": values});
+        let pattern = match entry.map_entry_key_field().kind() {
+            Kind::String => None,
+            Kind::Bool => Some("^(true|false)$".into()),
+            keys => scalars::schema(&keys, Side::Body, &Limits::default()).map(|mut keys| keys["pattern"].take()),
+        };
+        if let (Some(pattern), true) = (pattern, side == Side::Body) {
+            schema["propertyNames"] = json!({"pattern": pattern});
         }
-        let schema = self.kind(&field.kind());
-        let mut schema = if field.is_list() { json!({"type": "array", "items": schema}) } else { schema };
-        limits::add(field, &mut schema);
         schema
     }
 
     /// The schema of a message: a reference, or the form of a well-known type.
-    pub(crate) fn message(&mut self, of: &MessageDescriptor) -> Json {
-        if let Some(inner) = wrapped(of) {
-            return self.kind(&inner);
-        }
-        if let Some(schema) = well_known(of.full_name()) {
-            return schema;
-        }
-        if !self.0.contains_key(of.full_name()) {
-            // Taken before its fields are looked at, which may refer to it.
-            self.0.insert(of.full_name().to_owned(), Json::Null);
-            let (schema, _) = self.object(of, &[]);
-            self.0.insert(of.full_name().to_owned(), schema);
-        }
-        reference(of.full_name())
+    pub(crate) fn message(&mut self, of: &MessageDescriptor, side: Side) -> Json {
+        self.value(&Kind::Message(of.clone()), side, &Limits::default(), Zero::Taken)
     }
 
     /// The schema of a message of which some fields are given elsewhere, and whether any of the others is required.
     pub(crate) fn message_without(&mut self, of: &MessageDescriptor, without: &[FieldDescriptor]) -> (Json, bool) {
+        let is_required = of.fields().any(|field| !without.contains(&field) && is_required(&field));
         if without.is_empty() {
-            return (self.message(of), of.fields().any(|field| is_required(&field)));
+            return (self.message(of, Side::Body), is_required);
         }
-        self.object(of, without)
+        (self.object(of, Side::Body, &|field| !without.contains(field)), is_required)
     }
 
-    /// The schema of a message of which only some fields are given.
-    pub(crate) fn partial(&mut self, of: &MessageDescriptor) -> Json {
-        let (mut schema, _) = self.object(of, &[]);
-        schema.as_object_mut().map(|schema| schema.remove("required"));
-        schema
+    /// The schema of what a PATCH changes of a message; what it does not give stays. `mask` is the field that could say so.
+    pub(crate) fn changes(&mut self, of: &MessageDescriptor, mask: &FieldDescriptor) -> Json {
+        let named = Limits::of(mask).values;
+        let is_changed = |field: &FieldDescriptor| {
+            let is_named = named.is_empty() || named.iter().any(|name| name.split('.').next() == Some(field.name()));
+            is_named && !has_behavior(field, "OUTPUT_ONLY") && !has_behavior(field, "IMMUTABLE")
+        };
+        let mut properties = Map::new();
+        for field in of.fields().filter(is_changed) {
+            let can_be_cleared = field.is_list() || field.is_map() || matches!(field.kind(), Kind::Message(_));
+            let schema = match field.kind() {
+                Kind::Enum(of) if !field.is_list() => enumeration(&of, Side::Body, Zero::Refused),
+                _ => self.field(&field, Side::Body),
+            };
+            let schema = if can_be_cleared && !is_required(&field) { nullable(schema) } else { schema };
+            properties.insert(field.json_name().to_owned(), described(schema, &field));
+        }
+        json!({"type": "object", "properties": properties, "additionalProperties": false})
     }
 
-    fn object(&mut self, of: &MessageDescriptor, without: &[FieldDescriptor]) -> (Json, bool) {
+    fn object(&mut self, of: &MessageDescriptor, side: Side, is_here: &dyn Fn(&FieldDescriptor) -> bool) -> Json {
         let mut properties = Map::new();
         let mut required = Vec::new();
-        for field in of.fields().filter(|field| !without.contains(field)) {
-            properties.insert(field.json_name().to_owned(), self.field(&field));
-            if is_required(&field) {
-                required.push(Json::from(field.json_name()));
+        for field in of.fields().filter(is_here) {
+            let schema = self.field(&field, side);
+            let can_be_null = side == Side::Body && !is_required(&field);
+            let schema = if can_be_null { nullable(schema) } else { schema };
+            properties.insert(field.json_name().to_owned(), described(schema, &field));
+            let is_always_there = match side {
+                Side::Answer => !field.supports_presence(),
+                Side::Parameter | Side::Body => is_required(&field),
+            };
+            if is_always_there {
+                required.push(field.json_name().to_owned());
             }
         }
-        let is_required = !required.is_empty();
-        let mut schema = json!({"type": "object", "properties": properties, "additionalProperties": false});
-        if is_required {
+        let mut schema = json!({"type": "object", "properties": properties});
+        if side == Side::Body {
+            schema["additionalProperties"] = false.into();
+            let choices: Vec<Json> = of.oneofs().filter(|oneof| !oneof.is_synthetic()).map(|it| choice(&it)).collect();
+            if !choices.is_empty() {
+                schema["allOf"] = choices.into();
+            }
+        }
+        if !required.is_empty() {
             schema["required"] = required.into();
         }
         let description = comment(&of.parent_file(), of.path());
         if !description.is_empty() {
             schema["description"] = description.into();
         }
-        (schema, is_required)
+        schema
     }
 
-    fn kind(&mut self, kind: &Kind) -> Json {
+    /// The schema of one value: of a singular field, an element, or an entry.
+    fn value(&mut self, kind: &Kind, side: Side, limits: &Limits, zero: Zero) -> Json {
+        if let Some(schema) = limits.format.as_ref().filter(|_| side != Side::Answer).and_then(|it| self.format(it)) {
+            return schema;
+        }
         match kind {
-            Kind::Double => number("double"),
-            Kind::Float => number("float"),
-            Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => {
-                json!({"type": "integer", "format": "int32", "minimum": i32::MIN, "maximum": i32::MAX})
+            Kind::Enum(of) => self.enumeration(of, side, zero),
+            Kind::Message(of) => match wrapped(of) {
+                Some(inner) => self.value(&inner, side, limits, Zero::Taken),
+                None => scalars::well_known(of.full_name(), side, limits).unwrap_or_else(|| self.component(of, side)),
+            },
+            kind => {
+                let mut schema = scalars::schema(kind, side, limits).unwrap_or_default();
+                let is_text = matches!(kind, Kind::String | Kind::Bytes);
+                if zero == Zero::Refused && is_text && schema.get("minLength").is_none() {
+                    schema["minLength"] = 1.into();
+                }
+                schema
             }
-            Kind::Uint32 | Kind::Fixed32 => {
-                json!({"type": "integer", "format": "uint32", "minimum": 0, "maximum": u32::MAX})
-            }
-            Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => {
-                json!({"type": "string", "format": "int64", "pattern": "^-?[0-9]+$"})
-            }
-            Kind::Uint64 | Kind::Fixed64 => json!({"type": "string", "format": "uint64", "pattern": "^[0-9]+$"}),
-            Kind::Bool => json!({"type": "boolean"}),
-            Kind::String => json!({"type": "string"}),
-            Kind::Bytes => json!({"type": "string", "format": "byte"}),
-            Kind::Enum(of) => self.enumeration(of),
-            Kind::Message(of) => self.message(of),
         }
     }
 
-    fn enumeration(&mut self, of: &EnumDescriptor) -> Json {
+    fn component(&mut self, of: &MessageDescriptor, side: Side) -> Json {
+        let side = if side == Side::Answer { side } else { Side::Body };
+        let name = name(of.full_name(), side);
+        if !self.schemas.contains_key(&name) {
+            // Taken before its fields are looked at, which may refer to it.
+            self.schemas.insert(name.clone(), Json::Null);
+            let schema = self.object(of, side, &|_| true);
+            self.schemas.insert(name.clone(), schema);
+        }
+        reference(&name)
+    }
+
+    fn format(&mut self, format: &str) -> Option<Json> {
+        let name = format!("{format}-Format");
+        self.schemas.entry(name.clone()).or_insert(self.formats.get(format)?.clone());
+        Some(reference(&name))
+    }
+
+    fn enumeration(&mut self, of: &EnumDescriptor, side: Side, zero: Zero) -> Json {
         if of.full_name() == "google.protobuf.NullValue" {
             return json!({"type": "null"});
         }
-        if !self.0.contains_key(of.full_name()) {
-            let names: Vec<Json> = of.values().map(|value| value.name().into()).collect();
+        if zero == Zero::Refused {
+            return enumeration(of, side, zero);
+        }
+        let name = name(of.full_name(), side);
+        if !self.schemas.contains_key(&name) {
+            let mut schema = enumeration(of, side, zero);
             let meanings = of.values().filter_map(|value| {
                 let meaning = comment(&of.parent_file(), value.path()).replace('\n', " ");
                 (!meaning.is_empty()).then(|| format!("- `{}`: {meaning}", value.name()))
             });
             let lines: Vec<String> = std::iter::once(comment(&of.parent_file(), of.path())).chain(meanings).collect();
-            let description = lines.join("\n");
-            let schema = json!({"type": "string", "enum": names, "description": description.trim()});
-            self.0.insert(of.full_name().to_owned(), schema);
+            let description = lines.join("\n").trim().to_owned();
+            if !description.is_empty() {
+                schema["description"] = description.into();
+            }
+            self.schemas.insert(name.clone(), schema);
         }
-        reference(of.full_name())
+        reference(&name)
+    }
+}
+
+/// Whether a field takes the default of its kind, which without presence is as if it were not given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Zero {
+    Taken,
+    Refused,
+}
+
+impl Zero {
+    fn of(field: &FieldDescriptor, side: Side) -> Self {
+        let must_be_given = is_required(field) && !field.supports_presence();
+        if side != Side::Answer && must_be_given { Zero::Refused } else { Zero::Taken }
+    }
+}
+
+fn enumeration(of: &EnumDescriptor, side: Side, zero: Zero) -> Json {
+    let values: Vec<_> = of.values().filter(|value| zero == Zero::Taken || value.number() != 0).collect();
+    let names = values.iter().map(|value| Json::from(value.name()));
+    match side {
+        Side::Answer => json!({"type": "string", "enum": names.collect::<Vec<_>>()}),
+        // Numbers are taken as well.
+        Side::Parameter | Side::Body => {
+            let mut numbers: Vec<i32> = values.iter().map(EnumValueDescriptor::number).collect();
+            numbers.dedup();
+            json!({"enum": names.chain(numbers.into_iter().map(Json::from)).collect::<Vec<_>>()})
+        }
+    }
+}
+
+/// The name of a component.
+fn name(full_name: &str, side: Side) -> String {
+    match side {
+        Side::Answer => full_name.to_owned(),
+        Side::Parameter | Side::Body => format!("{full_name}-Input"),
     }
 }
 
 /// A reference to a component.
 pub(crate) fn reference(name: &str) -> Json {
     json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+/// The same, or null.
+fn nullable(mut schema: Json) -> Json {
+    if schema.as_object().is_some_and(Map::is_empty) {
+        return schema;
+    }
+    match (schema.get_mut("type").map(Json::take), schema.get_mut("enum")) {
+        (None, Some(Json::Array(values))) => {
+            values.push(Json::Null);
+            schema
+        }
+        (None, _) => json!({"anyOf": [schema, {"type": "null"}]}),
+        (Some(types), values) => {
+            if let Some(Json::Array(values)) = values {
+                values.push(Json::Null);
+            }
+            let mut types = match types {
+                Json::Array(types) => types,
+                one => vec![one],
+            };
+            if !types.contains(&"null".into()) {
+                types.push("null".into());
+            }
+            schema["type"] = types.into();
+            schema
+        }
+    }
+}
+
+/// At most one of the fields of a oneof.
+fn choice(oneof: &OneofDescriptor) -> Json {
+    let given: Vec<Json> = oneof.fields().map(|field| json!({"required": [field.json_name()]})).collect();
+    let none = json!({"not": {"anyOf": given}});
+    json!({"oneOf": given.into_iter().chain([none]).collect::<Vec<_>>()})
+}
+
+/// The schema with what the comment of the field says.
+pub(crate) fn described(mut schema: Json, field: &FieldDescriptor) -> Json {
+    let description = comment(&field.parent_message().parent_file(), field.path());
+    let is_text =
+        schema["type"] == "string" && ["enum", "pattern", "format"].iter().all(|key| schema.get(key).is_none());
+    if let Some(example) = comments::example(&description).filter(|_| is_text && schema.get("examples").is_none()) {
+        schema["examples"] = json!([example]);
+    }
+    if !description.is_empty() {
+        schema["description"] = description.into();
+    }
+    if has_behavior(field, "OUTPUT_ONLY") {
+        schema["readOnly"] = true.into();
+    }
+    schema
 }
 
 /// Whether a field must be given.
@@ -162,46 +315,4 @@ fn has_behavior(field: &FieldDescriptor, name: &str) -> bool {
     let options = field.options();
     let given = options.get_extension(&extension);
     given.as_list().is_some_and(|given| given.iter().any(|behavior| Some(behavior) == wanted.as_ref()))
-}
-
-fn number(format: &str) -> Json {
-    json!({"anyOf": [{"type": "number", "format": format}, {"enum": ["NaN", "Infinity", "-Infinity"]}]})
-}
-
-fn well_known(name: &str) -> Option<Json> {
-    match name {
-        "google.protobuf.Timestamp" => Some(json!({"type": "string", "format": "date-time"})),
-        "google.protobuf.Duration" => {
-            Some(json!({"type": "string", "pattern": "^-?[0-9]+(\\.[0-9]{1,9})?s$", "examples": ["1.5s"]}))
-        }
-        "google.protobuf.FieldMask" => Some(
-            json!({"type": "string", "description": "Names of fields, separated by commas.", "examples": ["name"]}),
-        ),
-        "google.protobuf.Any" => {
-            Some(json!({"type": "object", "required": ["@type"], "properties": {"@type": {"type": "string"}}}))
-        }
-        "google.protobuf.Struct" => Some(json!({"type": "object"})),
-        "google.protobuf.ListValue" => Some(json!({"type": "array"})),
-        "google.protobuf.Value" => Some(json!({})),
-        "google.protobuf.Empty" => Some(json!({"type": "object", "additionalProperties": false})),
-        _ => None,
-    }
-}
-
-fn status() -> Json {
-    json!({
-        "type": "object",
-        "description": "What went wrong: google.rpc.Status.",
-        "required": ["code", "message", "details"],
-        "properties": {
-            "code": {"type": "integer", "format": "int32", "description": "A google.rpc.Code."},
-            "message": {"type": "string", "description": "What went wrong, in a sentence."},
-            "details": {"type": "array", "items": {
-                "type": "object",
-                "description": "A message of google.rpc, such as BadRequest, ErrorInfo or RetryInfo.",
-                "required": ["@type"],
-                "properties": {"@type": {"type": "string"}},
-            }},
-        },
-    })
 }

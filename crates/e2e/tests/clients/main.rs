@@ -1,0 +1,8 @@
+//! Clients of other families, in other languages, through the gateway: the cases of gRPC's interoperability tests.
+//!
+//! The cases: grpc/grpc, `doc/interop-test-descriptions.md`. The service behind the gateway is not of Comanda.
+
+mod echo;
+mod gateway;
+mod python;
+mod service;
