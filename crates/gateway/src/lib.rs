@@ -5,6 +5,9 @@
 //! configuration or Consul names. The gateway itself answers gRPC health and reflection,
 //! `/openapi.json`, `/docs`, `/healthz`, `/readyz` and `/metrics`.
 
+#[cfg(test)]
+extern crate self as gateway;
+
 mod access;
 mod catalog;
 mod config;
@@ -26,7 +29,7 @@ pub use catalog::{
     Watch,
 };
 pub use config::Config;
-pub use edge::{ClientCertificate, TlsConfig};
+pub use edge::{AccessLogConfig, ClientCertificate, CompressionConfig, CorsConfig, TlsConfig, WebSocketConfig};
 pub use error::Error;
 pub use guard::{Certificate, Peer};
 pub use messaging::JetStreamConfig;
@@ -80,7 +83,8 @@ pub struct Gateway {
 /// `drain_timeout_ms` to end, and streams are ended with UNAVAILABLE.
 ///
 /// # Errors
-/// When the port cannot be opened, or would be open to everybody by chance, its certificate cannot be used, or the contract cannot be served.
+/// When the port cannot be opened, or would be open to everybody by chance, a setting or a file of it cannot be used, or the contract cannot be
+/// served.
 pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Gateway, Error> {
     let openness = config.guard.openness(deps.listen).map_err(Error::Guard)?;
     let guard = Guard::sharing(config.guard.clone(), access::defaults(), deps.metrics.guard(), &deps.jetstream);
@@ -119,7 +123,7 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Gate
         tasks.spawn("gateway-certificate", reload.run(drain.clone()));
         tls
     });
-    tasks.spawn("gateway", connections::serve(listener, Edge { front }, tls, config, drain));
+    tasks.spawn("gateway", connections::serve(listener, Edge::new(front, &config)?, tls, config, drain));
     info!(address = %local_address, "gateway started");
     access::tell(openness, local_address);
     Ok(Gateway { local_address })

@@ -1,6 +1,7 @@
 //! What can be seen of requests: how many, how they ended, how long they took.
 
 use crate::catalog::CatalogMetrics;
+use crate::edge::Witness;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 use http_body::{Body as HttpBody, Frame};
@@ -100,9 +101,9 @@ impl Metrics {
     }
 
     /// Begins to measure a request.
-    pub(crate) fn begin(&self, protocol: &'static str) -> Measure {
+    pub(crate) fn begin(&self, protocol: &'static str, witness: Option<Witness>) -> Measure {
         let begun = Instant::now();
-        Measure { counters: Arc::clone(&self.0), protocol, method: None, begun, code: None, called: None }
+        Measure { counters: Arc::clone(&self.0), protocol, method: None, begun, code: None, called: None, witness }
     }
 }
 
@@ -145,7 +146,6 @@ impl Drop for OpenConnection {
 }
 
 /// One request, counted when this is dropped.
-#[derive(Debug)]
 pub(crate) struct Measure {
     counters: Arc<Counters>,
     protocol: &'static str,
@@ -155,6 +155,8 @@ pub(crate) struct Measure {
     code: Option<Code>,
     /// What was transcoded; it knows its method and its code.
     called: Option<Called>,
+    /// Who else wants to know.
+    witness: Option<Witness>,
 }
 
 impl Measure {
@@ -189,6 +191,7 @@ impl Drop for Measure {
         let elapsed = self.begun.elapsed();
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         let protocol = self.protocol;
+        self.witness.iter().for_each(|witness| witness.called(protocol, method, code));
         debug!(protocol, rpc.method = method, rpc.code = ?code, elapsed_ms, "request answered at the gateway");
         self.counters.note(protocol, method, code, elapsed.as_secs_f64());
     }

@@ -54,6 +54,21 @@ pub(crate) enum Endpoint {
 /// Headers by which a proxy says that it speaks for somebody else.
 const FORWARDED: [&str; 4] = ["forwarded", "via", "x-forwarded-for", "x-real-ip"];
 
+impl Endpoint {
+    /// Where it is.
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Endpoint::Root => "/",
+            Endpoint::OpenApi => "/openapi.json",
+            Endpoint::Docs(_) => "/docs",
+            Endpoint::Health => "/healthz",
+            Endpoint::Readiness => "/readyz",
+            Endpoint::Metrics => "/metrics",
+            Endpoint::Routes => "/admin/routes",
+        }
+    }
+}
+
 impl Endpoints {
     pub(crate) fn new(readiness: ReadinessProbe, metrics_text: Option<MetricsText>, directory: Directory) -> Self {
         Endpoints { readiness, metrics_text, directory }

@@ -142,7 +142,8 @@ impl Transcoder {
         };
         let binding = Binding::new(Arc::clone(&route), values, parts);
         let called = if route.rpc.is_upload() {
-            self.upload(binding, body).map(|(messages, refusals)| Sent::Stream(messages, refusals))
+            self.upload(binding, body, head.is_one_message_each)
+                .map(|(messages, refusals)| Sent::Stream(messages, refusals))
         } else {
             request::read_message(&binding, body, &self.config).await.map(Sent::Message)
         };
@@ -206,6 +207,7 @@ impl Transcoder {
         &self,
         binding: Binding,
         body: B,
+        is_one_message_each: bool,
     ) -> Result<(impl Stream<Item = Bytes> + Send + 'static, Refusals), Refused>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -213,7 +215,9 @@ impl Transcoder {
     {
         binding.check_stream()?;
         let idle_max = Duration::from_millis(self.config.stream_idle_max_ms);
-        Ok(Upload::new(body, binding, self.config.body_bytes_max, idle_max).into_messages())
+        let mut upload = Upload::new(body, binding, self.config.body_bytes_max, idle_max);
+        upload.is_one_message_each = is_one_message_each;
+        Ok(upload.into_messages())
     }
 
     /// Sends one message.
@@ -227,7 +231,8 @@ impl Transcoder {
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
-        let request = exchange::request(route.rpc.path.clone(), head.metadata, message)?;
+        let mut request = exchange::request(route.rpc.path.clone(), head.metadata, message)?;
+        *request.extensions_mut() = head.extensions;
         match poll_fn(|context| service.poll_ready(context)).await {
             Ok(()) => {}
             Err(impossible) => match impossible {},
@@ -243,7 +248,7 @@ impl Transcoder {
             return Box::pin(answered).await;
         }
         let (metadata, message) = exchange::answer(answer, bytes_max).await?;
-        let mut response = answer::unary(route, &message, &metadata, &head.asked)?;
+        let mut response = answer::unary(route, &message, &metadata, (&head.asked, &head.conditions))?;
         response.extensions_mut().insert(Called::new(Some(Arc::clone(&route.rpc.name)), Code::Ok));
         Ok(response)
     }
@@ -273,7 +278,7 @@ impl Transcoder {
             return self.stream(route, (messages, refusals), metadata, (head.form, head.is_resumed)).await;
         }
         let message = refusals.unless(only(messages)).await?;
-        let mut response = answer::unary(route, &message, metadata.as_ref(), &head.asked)?;
+        let mut response = answer::unary(route, &message, metadata.as_ref(), (&head.asked, &head.conditions))?;
         response.extensions_mut().insert(Called::new(Some(Arc::clone(&route.rpc.name)), Code::Ok));
         Ok(response)
     }
