@@ -1,6 +1,8 @@
 //! The command line of the benchmarks.
 
 mod calls;
+mod gateway;
+mod hello;
 mod idle;
 mod intake;
 mod outbox;
@@ -24,6 +26,11 @@ enum Bench {
     /// One of the endpoints that `calls` breaks.
     #[command(hide = true)]
     Backend(calls::BackendArguments),
+    /// What a gateway costs: ours beside Envoy, pingora, structured-proxy, rest_over_grpc and one by hand.
+    Gateway(gateway::Arguments),
+    /// The service that `gateway` stands in front of.
+    #[command(hide = true)]
+    Hello(gateway::HelloArguments),
     /// What an idle platform costs.
     Idle(idle::Arguments),
     /// How many orders per second are taken, durably: PostgreSQL beside pgbench, SQLite beside a bare loop.
@@ -37,6 +44,8 @@ async fn main() -> ExitCode {
     let started = Instant::now();
     let measured = match Bench::parse() {
         Bench::Backend(arguments) => return end(calls::serve(&arguments).await),
+        Bench::Hello(arguments) => return end(gateway::serve_hello(&arguments).await),
+        Bench::Gateway(arguments) => gateway::measure(&arguments).await,
         Bench::Calls(arguments) => calls::measure(&arguments).await,
         Bench::Idle(arguments) => idle::measure(&arguments).await,
         Bench::Outbox(arguments) => outbox::measure(&arguments).await,

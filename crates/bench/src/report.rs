@@ -19,6 +19,8 @@ pub(crate) struct Metric {
 pub(crate) struct Report {
     name: &'static str,
     series: Vec<Series>,
+    remarks: Vec<String>,
+    also_to: Option<PathBuf>,
 }
 
 /// The values of one figure, one for each run.
@@ -44,7 +46,7 @@ struct Figure<'a> {
 
 impl Report {
     pub(crate) fn new(name: &'static str) -> Self {
-        Report { name, series: Vec::new() }
+        Report { name, series: Vec::new(), remarks: Vec::new(), also_to: None }
     }
 
     /// Notes what one run came to.
@@ -56,14 +58,34 @@ impl Report {
         }
     }
 
+    /// Says something below the table, such as what could not be measured.
+    pub(crate) fn remark(&mut self, remark: String) {
+        if !self.remarks.contains(&remark) {
+            self.remarks.push(remark);
+        }
+    }
+
+    /// Writes the figures to another file as well.
+    pub(crate) fn also_to(&mut self, file: Option<PathBuf>) {
+        self.also_to = file;
+    }
+
     /// Prints the table and writes `target/bench/NAME.json`.
     pub(crate) fn publish(&self) -> Measured<()> {
         let path = folder().join(format!("{}.json", self.name));
         std::fs::create_dir_all(folder())?;
         let figures: Vec<Figure<'_>> = self.series.iter().map(Series::figure).collect();
-        std::fs::write(&path, serde_json::to_string_pretty(&figures)? + "\n")?;
+        let text = serde_json::to_string_pretty(&figures)? + "\n";
+        std::fs::write(&path, &text)?;
         print!("{}", self.table());
         println!("written to {}", path.display());
+        if let Some(path) = &self.also_to {
+            std::fs::write(path, &text)?;
+            println!("written to {}", path.display());
+        }
+        for remark in &self.remarks {
+            println!("{remark}");
+        }
         Ok(())
     }
 

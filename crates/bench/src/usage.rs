@@ -1,6 +1,5 @@
 //! What processes have used, as the kernel counts it.
 
-use std::path::Path;
 use std::time::Duration;
 
 /// The kernel shows CPU time in hundredths of a second (`USER_HZ`, proc(5)).
@@ -39,6 +38,22 @@ impl Usage {
     }
 }
 
+/// The processor time of the threads that a process has now, to the nanosecond: the first field of `schedstat` (kernel documentation,
+/// "scheduler/sched-stats"). Threads that have ended are not counted, so it is for programs whose threads stay.
+pub(crate) fn cpu_of_threads(id: u32) -> Duration {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{id}/task")) else { return Duration::ZERO };
+    let nanoseconds = threads.filter_map(|thread| {
+        let text = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(nanoseconds.sum())
+}
+
+/// What of a process is in memory now, shared or not.
+pub(crate) fn resident_bytes(id: u32) -> u64 {
+    kilobytes(&format!("/proc/{id}/status"), "VmRSS:") * 1024
+}
+
 #[derive(Debug, Default)]
 struct Stat {
     parent: u32,
@@ -67,10 +82,14 @@ fn processes() -> Vec<u32> {
 }
 
 fn proportional_bytes(id: u32) -> u64 {
-    let rollup = std::fs::read_to_string(Path::new("/proc").join(id.to_string()).join("smaps_rollup"));
-    let rollup = rollup.unwrap_or_default();
-    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
-    line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()).unwrap_or_default() * 1024
+    kilobytes(&format!("/proc/{id}/smaps_rollup"), "Pss:") * 1024
+}
+
+/// The number in a line of a file of `/proc`; 0 when it is not there, as after the end of a process.
+fn kilobytes(path: &str, name: &str) -> u64 {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -80,6 +99,17 @@ mod tests {
     #[test]
     fn this_process_uses_memory() {
         assert!(Usage::own().bytes > 100_000, "{:?}", Usage::own());
+    }
+
+    #[test]
+    fn threads_are_accounted_for_to_the_nanosecond() {
+        let id = std::process::id();
+        let before = cpu_of_threads(id);
+
+        let sum: u64 = std::hint::black_box((0..1_000_000).sum());
+
+        assert!(sum > 0 && before > Duration::ZERO && cpu_of_threads(id) > before);
+        assert!(resident_bytes(id) > 100_000);
     }
 
     #[test]

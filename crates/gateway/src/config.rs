@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What the public port takes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Connections at most; more wait in the system's queue. 10,000 of ~100 KiB each are 1 GiB.
@@ -41,6 +41,8 @@ pub struct Config {
     pub tls: Option<TlsConfig>,
     /// What a request and an answer may be.
     pub transcode: transcode::Config,
+    /// Who may call what, how often and for how long.
+    pub guard: guard::Config,
 }
 
 impl Default for Config {
@@ -60,6 +62,13 @@ impl Default for Config {
             catalog: CatalogConfig::default(),
             tls: None,
             transcode: transcode::Config::default(),
+            guard: guard::Config {
+                idempotency: guard::IdempotencyConfig {
+                    bucket: "comanda_answers".to_owned(),
+                    ..guard::IdempotencyConfig::default()
+                },
+                ..guard::Config::default()
+            },
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Accepts connections, serves each in a task of its own, and lets them finish when the gateway stops.
 
 use crate::Config;
-use crate::edge::{Edge, Peer, Place, Places, Tls};
+use crate::edge::{Edge, Place, Places, Tls};
 use crate::first_bytes::FirstBytes;
 use crate::metrics::OpenConnection;
+use guard::Peer;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -141,7 +142,7 @@ where
     let mut connection = pin!(shared.http.serve_connection(stream, service));
     let served = tokio::select! {
         served = connection.as_mut() => served,
-        () = shared.drain.requested() => {
+        () = shared.drain.watch() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

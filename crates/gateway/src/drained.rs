@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body as HttpBody, Frame};
-use lifecycle::Drain;
+use lifecycle::{Drain, Requested};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -47,7 +47,7 @@ struct DrainedBody {
     body: Body,
     drain: Drain,
     /// Made at the first wait; most answers never wait.
-    requested: Option<BoxFuture<'static, ()>>,
+    requested: Option<Requested>,
     is_ended: bool,
 }
 
@@ -62,9 +62,9 @@ impl HttpBody for DrainedBody {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
             return Poll::Ready(frame);
         }
-        let drain = self.drain.clone();
-        let requested = self.requested.get_or_insert_with(|| Box::pin(async move { drain.requested().await }));
-        ready!(requested.as_mut().poll(context));
+        let this = &mut *self;
+        let requested = this.requested.get_or_insert_with(|| this.drain.watch());
+        ready!(Pin::new(requested).poll(context));
         self.is_ended = true;
         self.body = Body::empty();
         let mut trailers = HeaderMap::new();

@@ -5,13 +5,13 @@ mod peer;
 mod places;
 mod tls;
 
-pub use peer::{Certificate, Peer};
 pub(crate) use places::{Place, Places};
 pub(crate) use tls::Tls;
 pub use tls::{ClientCertificate, TlsConfig};
 
 use crate::front::Front;
 use grpc_web::Dialect;
+use guard::Peer;
 use http::{Request, Response};
 use std::convert::Infallible;
 use tonic::body::Body;
@@ -31,6 +31,6 @@ impl Edge {
         request.extensions_mut().insert(peer);
         let Some(dialect) = Dialect::of(&request) else { return self.front.answer(request).await };
         let response = self.front.answer(dialect.to_grpc(request)).await?;
-        Ok(dialect.from_grpc(response))
+        Ok(dialect.to_caller(response))
     }
 }

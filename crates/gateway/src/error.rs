@@ -15,6 +15,9 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// Callers cannot be told apart, or everybody could call.
+    #[error("failed to set up the guard")]
+    Guard(#[source] guard::Error),
     /// A file of the port's certificate cannot be used.
     #[error("failed to use {} for TLS", path.display())]
     Tls {

@@ -2,7 +2,7 @@
 
 use crate::catalog::CatalogMetrics;
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use http_body::{Body as HttpBody, Frame};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -10,7 +10,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+use std::collections::HashMap;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 use tonic::body::Body;
@@ -20,6 +22,9 @@ use transcode::Called;
 
 /// The label of a path that leads to no method, so that clients cannot make labels.
 pub(crate) const UNKNOWN: &str = "unknown";
+pub(crate) const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+/// The codes of gRPC, `OK` to `UNAUTHENTICATED`.
+const CODES: usize = 17;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Labels {
@@ -36,11 +41,24 @@ struct TimeLabels {
 
 /// Counters of the gateway. Clones share them.
 #[derive(Debug, Clone)]
-pub struct Metrics {
+pub struct Metrics(Arc<Counters>);
+
+#[derive(Debug)]
+struct Counters {
     requests: Family<Labels, Counter>,
     durations: Family<TimeLabels, Histogram>,
     connections: Gauge,
+    guard: guard::Metrics,
     catalog: CatalogMetrics,
+    /// Those of each method that was called, by protocol: looked up by what a request has, without making labels of it.
+    known: RwLock<HashMap<&'static str, HashMap<String, Arc<OfMethod>>>>,
+}
+
+/// The counters of one method in one protocol.
+#[derive(Debug)]
+struct OfMethod {
+    duration: Histogram,
+    by_code: [OnceLock<Counter>; CODES],
 }
 
 impl Metrics {
@@ -49,35 +67,70 @@ impl Metrics {
     pub fn register(registry: &mut Registry) -> Self {
         // 0.5 ms to about 65 s: `Prefer: wait` holds an answer for up to 60 s.
         let histogram: fn() -> Histogram = || Histogram::new(exponential_buckets(0.0005, 2.0, 18));
-        let metrics = Metrics {
+        let counters = Counters {
             requests: Family::default(),
             durations: Family::new_with_constructor(histogram),
             connections: Gauge::default(),
+            guard: guard::Metrics::register(registry.sub_registry_with_prefix("gateway")),
             catalog: CatalogMetrics::register(registry),
+            known: RwLock::default(),
         };
         let requests = "Requests answered, by protocol, method and gRPC code";
-        registry.register("gateway_requests", requests, metrics.requests.clone());
+        registry.register("gateway_requests", requests, counters.requests.clone());
         let durations = "Time from a request to the end of its answer, by protocol and method";
-        registry.register_with_unit("gateway_request_duration", durations, Unit::Seconds, metrics.durations.clone());
-        registry.register("gateway_connections", "Connections that are open", metrics.connections.clone());
-        metrics
+        registry.register_with_unit("gateway_request_duration", durations, Unit::Seconds, counters.durations.clone());
+        registry.register("gateway_connections", "Connections that are open", counters.connections.clone());
+        Metrics(Arc::new(counters))
+    }
+
+    /// Where the guard before the services counts.
+    pub(crate) fn guard(&self) -> guard::Metrics {
+        self.0.guard.clone()
     }
 
     /// Where the catalog is counted.
     pub(crate) fn catalog(&self) -> CatalogMetrics {
-        self.catalog.clone()
+        self.0.catalog.clone()
     }
 
     /// Counts a connection as open until the guard is dropped.
     pub(crate) fn connection(&self) -> OpenConnection {
-        self.connections.inc();
-        OpenConnection(self.connections.clone())
+        self.0.connections.inc();
+        OpenConnection(self.0.connections.clone())
     }
 
     /// Begins to measure a request.
     pub(crate) fn begin(&self, protocol: &'static str) -> Measure {
         let begun = Instant::now();
-        Measure { metrics: self.clone(), protocol, method: UNKNOWN.to_owned(), begun, code: None, called: None }
+        Measure { counters: Arc::clone(&self.0), protocol, method: None, begun, code: None, called: None }
+    }
+}
+
+impl Counters {
+    fn of(&self, protocol: &'static str, method: &str) -> Arc<OfMethod> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counters) = known.get(protocol).and_then(|methods| methods.get(method)) {
+            return Arc::clone(counters);
+        }
+        drop(known);
+        let labels = TimeLabels { protocol, method: method.to_owned() };
+        let duration = self.durations.get_or_create(&labels).clone();
+        let counters = Arc::new(OfMethod { duration, by_code: [const { OnceLock::new() }; CODES] });
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(known.entry(protocol).or_default().entry(method.to_owned()).or_insert(counters))
+    }
+
+    fn note(&self, protocol: &'static str, method: &str, code: Code, seconds: f64) {
+        let counters = self.of(protocol, method);
+        counters.duration.observe(seconds);
+        let counter = || {
+            let labels = Labels { protocol, method: method.to_owned(), code: format!("{code:?}") };
+            self.requests.get_or_create(&labels).clone()
+        };
+        match counters.by_code.get(code as usize) {
+            Some(known) => known.get_or_init(counter).inc(),
+            None => counter().inc(),
+        };
     }
 }
 
@@ -94,25 +147,22 @@ impl Drop for OpenConnection {
 /// One request, counted when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Measure {
-    metrics: Metrics,
+    counters: Arc<Counters>,
     protocol: &'static str,
-    method: String,
+    method: Option<String>,
     begun: Instant,
     /// The code that gRPC answered with.
     code: Option<Code>,
-    /// What was transcoded; it knows its code.
+    /// What was transcoded; it knows its method and its code.
     called: Option<Called>,
 }
 
 impl Measure {
     pub(crate) fn method(&mut self, method: &str) {
-        method.clone_into(&mut self.method);
+        self.method = Some(method.to_owned());
     }
 
     pub(crate) fn called(&mut self, called: Called) {
-        if let Some(method) = called.method() {
-            method.clone_into(&mut self.method);
-        }
         self.called = Some(called);
     }
 
@@ -122,7 +172,7 @@ impl Measure {
 
     /// Reads a gRPC status from headers or trailers, if it is there.
     pub(crate) fn read(&mut self, headers: &HeaderMap) {
-        self.code = headers.get("grpc-status").map(|code| Code::from_bytes(code.as_bytes())).or(self.code);
+        self.code = headers.get(GRPC_STATUS).map(|code| Code::from_bytes(code.as_bytes())).or(self.code);
     }
 
     /// Measures on until the body has been sent, or is given up.
@@ -133,15 +183,14 @@ impl Measure {
 
 impl Drop for Measure {
     fn drop(&mut self) {
-        let called = self.called.as_ref().map(Called::code);
-        let code = self.code.or(called).unwrap_or(Code::Cancelled);
+        let called = self.called.as_ref();
+        let code = self.code.or(called.map(Called::code)).unwrap_or(Code::Cancelled);
+        let method = called.and_then(Called::method).or(self.method.as_deref()).unwrap_or(UNKNOWN);
         let elapsed = self.begun.elapsed();
-        let (protocol, method) = (self.protocol, std::mem::take(&mut self.method));
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        let protocol = self.protocol;
         debug!(protocol, rpc.method = method, rpc.code = ?code, elapsed_ms, "request answered at the gateway");
-        let by_method = TimeLabels { protocol, method: method.clone() };
-        self.metrics.durations.get_or_create(&by_method).observe(elapsed.as_secs_f64());
-        self.metrics.requests.get_or_create(&Labels { protocol, method, code: format!("{code:?}") }).inc();
+        self.counters.note(protocol, method, code, elapsed.as_secs_f64());
     }
 }
 

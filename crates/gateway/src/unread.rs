@@ -4,8 +4,8 @@
 //! see an early 413. So the rest of the body is read and thrown away, up to a bound.
 
 use bytes::{Buf, Bytes};
-use http::{HeaderMap, Version, header};
-use http_body::{Frame, SizeHint};
+use http::{Request, Version, header};
+use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -25,10 +25,23 @@ pub(crate) struct Lent {
     back: Option<oneshot::Sender<Body>>,
 }
 
-/// Lends a body, and says where it comes back.
-pub(crate) fn lend(body: Body) -> (Lent, oneshot::Receiver<Body>) {
+/// Where a body comes back.
+pub(crate) struct Returned(oneshot::Receiver<Body>);
+
+impl Returned {
+    /// The body, if it is back.
+    pub(crate) fn now(mut self) -> Option<Body> {
+        self.0.try_recv().ok()
+    }
+}
+
+/// Lends a body, and says where it comes back, if anybody wants to know.
+pub(crate) fn lend(body: Body, is_wanted_back: bool) -> (Lent, Option<Returned>) {
+    if !is_wanted_back {
+        return (Lent { body: Some(body), back: None }, None);
+    }
     let (back, returned) = oneshot::channel();
-    (Lent { body: Some(body), back: Some(back) }, returned)
+    (Lent { body: Some(body), back: Some(back) }, Some(Returned(returned)))
 }
 
 impl Drop for Lent {
@@ -58,8 +71,9 @@ impl http_body::Body for Lent {
 }
 
 /// Whether the rest of a body is worth waiting for: HTTP/2 can end a request alone, and who waits for `100 Continue` sends nothing.
-pub(crate) fn is_worth_reading(version: Version, headers: &HeaderMap) -> bool {
-    version < Version::HTTP_2 && !headers.contains_key(header::EXPECT)
+pub(crate) fn is_worth_reading(request: &Request<Body>) -> bool {
+    let is_http1 = request.version() < Version::HTTP_2;
+    is_http1 && !request.body().is_end_stream() && !request.headers().contains_key(header::EXPECT)
 }
 
 /// Reads and forgets what is left of a body.

@@ -20,6 +20,7 @@ mod config;
 pub(crate) mod deadline;
 pub(crate) mod endpoint;
 mod fault;
+mod http2;
 mod interview;
 mod keep;
 mod line;

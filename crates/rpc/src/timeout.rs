@@ -3,11 +3,11 @@
 //! A value that is passed on unread can break a later call on the same connection (seen with grpcio 1.85), so nobody passes it on.
 
 use crate::Error;
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use std::time::Duration;
 
 /// The name of the header.
-pub const HEADER: &str = "grpc-timeout";
+pub const HEADER: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// The largest number the header can hold: eight digits.
 const VALUE_MAX: u128 = 99_999_999;

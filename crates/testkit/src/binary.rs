@@ -15,11 +15,11 @@ const PACKAGE: [&str; 2] = ["CARGO_PKG_", "CARGO_MANIFEST_"];
 /// Crates that are no part of the binary.
 const TEST_CRATES: [&str; 8] = ["bench", "e2e", "faults", "loadgen", "programs", "servers", "testkit", "xtask"];
 
-/// The path of the binary. Found once for each test process.
+/// The path of the real program, built anew if it is older than its sources. Found once for each process.
 ///
 /// # Panics
 /// When it cannot be built.
-pub(crate) fn path() -> &'static Path {
+pub fn program() -> &'static Path {
     static PATH: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     match PATH.get_or_init(find) {
         Ok(path) => path,

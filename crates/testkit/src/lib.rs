@@ -14,6 +14,7 @@ mod rpc;
 mod stack;
 mod stream;
 
+pub use binary::program;
 pub use comanda::{Comanda, Options, START_WITHIN};
 pub use data::{require, require_tool};
 pub use eventually::eventually;

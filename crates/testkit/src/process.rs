@@ -42,7 +42,7 @@ impl Process {
     /// When it cannot be started.
     #[must_use]
     pub fn spawn<A: AsRef<OsStr>>(folder: &Path, arguments: &[A], env: &[(String, String)]) -> Self {
-        Process::of(binary::path(), folder, arguments, env)
+        Process::of(binary::program(), folder, arguments, env)
     }
 
     /// Starts an example of the end-to-end tests, as [`Process::spawn`] does the binary.

@@ -10,6 +10,7 @@ mod codec;
 mod config;
 mod decode;
 mod error;
+mod exchange;
 mod headers;
 mod json;
 mod multipart;

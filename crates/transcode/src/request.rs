@@ -9,8 +9,8 @@ use crate::rule::{Body, Route, as_message, set};
 use crate::violation::Violations;
 use crate::{Config, bind, decode, json, text};
 use bytes::Bytes;
-use http::HeaderMap;
 use http::request::Parts;
+use http::{Extensions, HeaderMap};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use prost::Message;
 use prost_reflect::{DynamicMessage, FieldDescriptor, MessageDescriptor, ReflectMessage, Value};
@@ -25,6 +25,8 @@ const LAST_EVENT_ID: &str = "last-event-id";
 /// A request but for its body.
 pub(crate) struct Head {
     pub(crate) metadata: HeaderMap,
+    /// What is known of the connection, for whoever stands before the service.
+    pub(crate) extensions: Extensions,
     /// How the answers of a server stream are given.
     pub(crate) form: StreamForm,
     /// Whether the client goes on with a stream that it lost.
@@ -42,10 +44,11 @@ pub(crate) struct Binding {
 }
 
 impl Head {
-    /// Reads the headers of a request of `route`.
-    pub(crate) fn read(route: &Route, parts: &Parts, config: &Config) -> Result<Self, Refused> {
+    /// Reads the headers of a request of `route`, and takes its extensions.
+    pub(crate) fn read(route: &Route, parts: &mut Parts) -> Result<Self, Refused> {
         Ok(Head {
-            metadata: headers::request(&parts.headers, config)?,
+            metadata: headers::request(&parts.method, &parts.headers)?,
+            extensions: std::mem::take(&mut parts.extensions),
             form: if route.rpc.is_stream() { headers::stream_form(&parts.headers)? } else { StreamForm::Lines },
             is_resumed: is_resumed(route, &parts.headers),
             asked: Asked::of(&parts.method, &parts.headers),

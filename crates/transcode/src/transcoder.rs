@@ -10,13 +10,14 @@ use crate::rules::{Rule, Rules};
 use crate::status::{Names, Statuses};
 use crate::stream::Feed;
 use crate::upload::{Refusals, Upload};
-use crate::{Config, Error, answer, request};
+use crate::{Config, Error, answer, exchange, request};
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::Stream;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use prost_reflect::DescriptorPool;
 use std::convert::Infallible;
 use std::error::Error as StdError;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
@@ -29,6 +30,12 @@ use tower::Service;
 /// How long the first message of a stream is waited for before its answer begins without it. One that ends at once is thus told by
 /// its HTTP status, and a client of a quiet one learns within a second that it is connected.
 const FIRST_MESSAGE_WAIT: Duration = Duration::from_secs(1);
+
+/// What goes to a service.
+enum Sent<M> {
+    Message(Bytes),
+    Stream(M, Refusals),
+}
 
 /// Serves `google.api.http` rules. Clones share it.
 #[derive(Debug, Clone)]
@@ -113,7 +120,8 @@ impl Transcoder {
         self.router.targets().map(|route| Rule(Arc::clone(route)))
     }
 
-    /// Answers a request. `upstream` gives the service of a full name; one that it does not know is UNIMPLEMENTED.
+    /// Answers a request. `upstream` gives the service of a full name; one that it does not know is UNIMPLEMENTED. The service finds the
+    /// extensions of the HTTP request in those of its own.
     ///
     /// The answer carries [`Called`] in its extensions. Dropping the future drops the call.
     pub async fn call<B, S>(&self, request: Request<B>, upstream: impl Fn(&str) -> Option<S>) -> Response<Body>
@@ -127,25 +135,27 @@ impl Transcoder {
             Err(Refused { allow: Some(allow), .. }) if request.method() == Method::OPTIONS => return options(&allow),
             Err(refused) => return refuse(&self.statuses, &refused, None, Names::Json),
         };
-        let (parts, body) = request.into_parts();
-        let head = match Head::read(&route, &parts, &self.config) {
+        let (mut parts, body) = request.into_parts();
+        let head = match Head::read(&route, &mut parts) {
             Ok(head) => head,
             Err(refused) => return refuse_call(&route, &refused, Names::Json),
         };
         let binding = Binding::new(Arc::clone(&route), values, parts);
         let called = if route.rpc.is_upload() {
-            self.upload(binding, body).map(|(messages, refusals)| (messages.left_stream(), refusals))
+            self.upload(binding, body).map(|(messages, refusals)| Sent::Stream(messages, refusals))
         } else {
-            let message = request::read_message(&binding, body, &self.config).await;
-            message.map(|message| (stream::iter([message]).right_stream(), Refusals::none()))
+            request::read_message(&binding, body, &self.config).await.map(Sent::Message)
         };
-        let (messages, refusals) = match called {
+        let called = match called {
             Ok(called) => called,
             Err(refused) => return refuse_call(&route, &refused, Names::Json),
         };
-        let answered = match upstream(&route.rpc.service) {
-            Some(service) => self.forward(&route, (head, messages, refusals), service).await,
-            None => Err(Status::unimplemented(format!("{} is not served here", route.rpc.service)).into()),
+        let answered = match (upstream(&route.rpc.service), called) {
+            (Some(service), Sent::Message(message)) => self.exchange(&route, head, message, service).await,
+            (Some(service), Sent::Stream(messages, refusals)) => {
+                Box::pin(self.forward(&route, (head, messages, refusals), service)).await
+            }
+            (None, _) => Err(Status::unimplemented(format!("{} is not served here", route.rpc.service)).into()),
         };
         let body = match &route.body {
             Bound::Field(field) => Some(field.name()),
@@ -206,6 +216,39 @@ impl Transcoder {
         Ok(Upload::new(body, binding, self.config.body_bytes_max, idle_max).into_messages())
     }
 
+    /// Sends one message.
+    async fn exchange<S>(
+        &self,
+        route: &Arc<Route>,
+        head: Head,
+        message: Bytes,
+        mut service: S,
+    ) -> Result<Response<Body>, Refused>
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    {
+        let request = exchange::request(route.rpc.path.clone(), head.metadata, message)?;
+        match poll_fn(|context| service.poll_ready(context)).await {
+            Ok(()) => {}
+            Err(impossible) => match impossible {},
+        }
+        let answer = match service.call(request).await {
+            Ok(answer) => answer,
+            Err(impossible) => match impossible {},
+        };
+        let bytes_max = self.config.message_bytes_max;
+        if route.rpc.is_stream() {
+            let (metadata, messages) = exchange::messages(answer, bytes_max)?;
+            let answered = self.stream(route, (messages, Refusals::none()), metadata, (head.form, head.is_resumed));
+            return Box::pin(answered).await;
+        }
+        let (metadata, message) = exchange::answer(answer, bytes_max).await?;
+        let mut response = answer::unary(route, &message, &metadata, &head.asked)?;
+        response.extensions_mut().insert(Called::new(Some(Arc::clone(&route.rpc.name)), Code::Ok));
+        Ok(response)
+    }
+
+    /// Sends a stream of messages.
     async fn forward<S, M>(
         &self,
         route: &Arc<Route>,
@@ -219,6 +262,7 @@ impl Transcoder {
         let mut client = Grpc::new(service).max_decoding_message_size(self.config.message_bytes_max);
         let mut request = tonic::Request::new(messages);
         *request.metadata_mut() = MetadataMap::from_headers(head.metadata);
+        *request.extensions_mut() = head.extensions;
         match client.ready().await {
             Ok(()) => {}
             Err(impossible) => match impossible {},

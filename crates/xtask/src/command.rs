@@ -73,6 +73,20 @@ impl Run {
         self
     }
 
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.0.env(name, value);
+        self
+    }
+
+    /// Lets it find programs in a folder before all others.
+    pub(crate) fn before_on_path(mut self, folder: &Path) -> Self {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path));
+        // A folder with a colon in its name cannot be on a PATH, and is left out of this one.
+        self.0.env("PATH", std::env::join_paths(folders).unwrap_or(path));
+        self
+    }
+
     /// Runs it to its end.
     pub(crate) fn run(mut self) -> Result<(), Failed> {
         let shown = self.shown();

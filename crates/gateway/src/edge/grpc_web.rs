@@ -74,7 +74,7 @@ impl Dialect {
     }
 
     /// The answer that the caller can read.
-    pub(super) fn from_grpc(&self, response: Response<Body>) -> Response<Body> {
+    pub(super) fn to_caller(&self, response: Response<Body>) -> Response<Body> {
         let is_told = response.headers().contains_key("grpc-status");
         let mut response = response.map(|body| Body::new(Answer::new(body, self.hears, is_told)));
         let text = match self.hears {

@@ -79,6 +79,7 @@ impl Gate {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             upstreams: BTreeMap::new(),
             foreign,
+            jetstream: messaging::JetStreamConfig::default(),
             directory: directory.clone(),
             metrics: Metrics::register(&mut Registry::default()),
             readiness: Arc::new(|| Box::pin(async { ready() })),
@@ -130,7 +131,7 @@ impl Gate {
         self.send(request.header("content-type", "application/json"), body).await
     }
 
-    async fn send(&self, request: http::request::Builder, body: &str) -> Answer {
+    pub(crate) async fn send(&self, request: http::request::Builder, body: &str) -> Answer {
         let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
         let (parts, body) = self.client.request(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();

@@ -6,6 +6,7 @@ mod authority;
 mod contract;
 mod grpc;
 mod grpc_web;
+mod guard;
 mod harness;
 mod parrot;
 mod pass_through;

@@ -1,7 +1,7 @@
 //! A bound on the calls in flight: what cannot be answered in time is better refused at once.
 
 use super::{Attempt, Fault};
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderName, Request, Response};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
@@ -9,7 +9,7 @@ use tonic::body::Body;
 use tower::Service;
 
 /// The header that says how important a call is: `critical`, `default` or `sheddable`.
-pub(crate) const HEADER: &str = "comanda-importance";
+pub(crate) const HEADER: HeaderName = HeaderName::from_static("comanda-importance");
 
 /// How important a call is; the less important ones are turned away first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]

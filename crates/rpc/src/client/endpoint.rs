@@ -10,7 +10,7 @@ use super::{Fault, Methods, PoolConfig};
 use crate::timeout;
 use breaker::{Breaker, Outcome, OwnedPermit};
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -326,9 +326,9 @@ impl HttpBody for Followed {
 
 /// When a server wants to be called again, in gRPC's words or in HTTP's.
 fn pushback(headers: &HeaderMap) -> Option<Duration> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.parse::<u64>().ok();
-    let in_ms = number("grpc-retry-pushback-ms").map(Duration::from_millis);
-    in_ms.or_else(|| number("retry-after").map(Duration::from_secs))
+    let number = |name: HeaderName| headers.get(name)?.to_str().ok()?.parse::<u64>().ok();
+    let in_ms = number(breaker::grpc::PUSHBACK).map(Duration::from_millis);
+    in_ms.or_else(|| number(header::RETRY_AFTER).map(Duration::from_secs))
 }
 
 /// What an answer means that is not gRPC's, but that of a proxy before the server.

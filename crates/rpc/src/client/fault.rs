@@ -1,6 +1,6 @@
 //! Why a call has no answer of the service.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 /// `ErrorInfo.domain` of what this crate answers by itself (AIP-193).
 const ERROR_DOMAIN: &str = "comanda";
+const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 /// When a caller should come again: a role that is restarted is back within a second.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -137,5 +138,5 @@ fn away(name: &str, reason: &str, message: String, retry_after: Duration) -> Sta
 
 /// The status that an answer has in its first headers: it is the whole answer then ("Trailers-Only").
 pub(crate) fn code_of(headers: &HeaderMap) -> Option<Code> {
-    headers.get("grpc-status").map(|code| Code::from_bytes(code.as_bytes()))
+    headers.get(STATUS).map(|code| Code::from_bytes(code.as_bytes()))
 }

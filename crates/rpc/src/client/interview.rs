@@ -44,7 +44,7 @@ pub struct Visit {
 }
 
 impl Visit {
-    pub(super) fn new(address: SocketAddr, sender: super::line::Sender, authority: Authority) -> Self {
+    pub(super) fn new(address: SocketAddr, sender: super::http2::Sender, authority: Authority) -> Self {
         let (_, line) = watch::channel(Some(sender));
         Visit { address, peer: address.to_string().into(), line: Line::Http2(line, authority) }
     }

@@ -1,8 +1,9 @@
 //! Keeps a pool as discovery lists it: connects to what comes, drains what goes, and leaves what stays as it is.
 
 use super::endpoint::Endpoint;
+use super::http2::{Sender, dial};
 use super::interview::{Interview, Offer, Visit};
-use super::line::{Line, Sender, dial};
+use super::line::Line;
 use super::pick::ENDPOINTS_MAX;
 use super::pool::{Member, Shared};
 use super::probe;

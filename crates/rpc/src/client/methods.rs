@@ -2,10 +2,13 @@
 
 use super::MethodConfig;
 use arc_swap::ArcSwap;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const PREFER: HeaderName = HeaderName::from_static("prefer");
 
 /// What is known of the methods of a service, by path, as in `/comanda.order.v1.OrderService/GetOrder`. Clones know the same.
 #[derive(Debug, Clone, Default)]
@@ -25,7 +28,7 @@ impl Methods {
 
     /// Whether a call may be repeated although it may have taken effect: its method says so, or it carries a key by which it is recognised.
     pub(crate) fn may_repeat(&self, path: &str, headers: &HeaderMap) -> bool {
-        self.0.load().get(path).is_some_and(|method| method.may_repeat) || headers.contains_key("idempotency-key")
+        self.0.load().get(path).is_some_and(|method| method.may_repeat) || headers.contains_key(IDEMPOTENCY_KEY)
     }
 
     /// When a second attempt is made beside the first.
@@ -39,7 +42,7 @@ impl Methods {
     /// (`Prefer: wait`, RFC 7240 4.3).
     pub(crate) fn is_held(&self, path: &str, headers: &HeaderMap) -> bool {
         let asks = |value: &HeaderValue| value.to_str().is_ok_and(|text| text.contains("wait"));
-        self.0.load().get(path).is_some_and(|method| method.is_held) || headers.get("prefer").is_some_and(asks)
+        self.0.load().get(path).is_some_and(|method| method.is_held) || headers.get(PREFER).is_some_and(asks)
     }
 
     /// How long one attempt may take until its answer begins; `None`: as long as the call. What cannot be repeated is waited for, unless its
