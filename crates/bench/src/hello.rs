@@ -10,6 +10,7 @@ pub(crate) use generated::*;
 #[expect(
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
+    clippy::too_many_lines,
     unreachable_pub,
     reason = "generated; the comments of the .proto file are its documentation"
 )]

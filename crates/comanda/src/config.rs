@@ -229,6 +229,11 @@ mod tests {
         let file = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/embedded/comanda.toml"));
 
         assert_eq!(load(Some(file), &UpOptions::default()).unwrap().data_dir, PathBuf::from("/var/lib/comanda"));
+        for example in ["gateway.toml", "gateway-consul.toml"] {
+            let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/examples/library"));
+            let flags = UpOptions { roles: Some(vec![Role::Gateway]), ..UpOptions::default() };
+            assert!(load(Some(&folder.join(example)), &flags).unwrap().is_bare_gateway(), "{example}");
+        }
     }
 
     #[test]

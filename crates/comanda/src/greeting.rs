@@ -21,12 +21,15 @@ pub(crate) enum Next {
     LookAtRoutes,
 }
 
-/// Where to go from here, in text. `data` says where data is kept.
-pub(crate) fn greeting(addresses: &Addresses, data: &str, next: &Next) -> String {
+/// Where to go from here, in text. `data` says where data is kept, and `is_open` whether everybody may do everything.
+pub(crate) fn greeting(addresses: &Addresses, data: &str, is_open: bool, next: &Next) -> String {
     let mut lines = vec!["comanda is ready".to_owned()];
     let mut line = |label: &str, value: String| lines.push(format!("  {label:<15}{value}"));
     if let Some(public) = addresses.public {
         line("REST and gRPC", format!("http://{public}"));
+    }
+    if addresses.public.is_some() && is_open {
+        line("ACCESS IS OPEN", "whoever reaches that may do everything; [gateway.guard] closes it".to_owned());
     }
     line("operators", format!("http://{}", addresses.admin));
     if let Some(services) = addresses.services {

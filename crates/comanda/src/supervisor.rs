@@ -139,6 +139,7 @@ impl Supervisor {
             // A gateway that was stopped comes back where it was, also when its port was chosen by the system.
             listen: self.address.unwrap_or(self.config.listen),
             upstreams: self.wiring.services(),
+            jetstream: self.config.bus.jetstream.clone(),
             foreign,
             directory: self.wiring.directory.clone(),
             metrics: self.gateway_metrics.clone(),

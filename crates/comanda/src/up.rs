@@ -78,7 +78,7 @@ async fn start(config: &Config, tasks: &mut Tasks) -> Result<Presence, Error> {
         true => Next::LookAtRoutes,
         false => Next::Order(sample::example(&wiring).await),
     };
-    println!("{}", greeting(&addresses, &config.data(), &next));
+    println!("{}", greeting(&addresses, &config.data(), config.gateway.guard.is_open(), &next));
 
     let ports = Ports { public: addresses.public, services: addresses.services, admin };
     let presence = Presence::announce(config, wiring.consul(), &ports, tasks)?;

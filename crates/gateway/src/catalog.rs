@@ -39,8 +39,10 @@ pub use view::Directory;
 
 use crate::docs::Tagged;
 use crate::grpc::{Served, Services};
+use guard::Guard;
 use lifecycle::Drain;
 use merge::Pools;
+use prost_reflect::MethodDescriptor;
 use std::collections::HashMap;
 use std::sync::Arc;
 use transcode::{Conflict, Document, Rule, Transcoder};
@@ -63,14 +65,16 @@ pub(crate) struct Part {
     pub(crate) rules: Vec<Rule>,
     /// Where they are described.
     pub(crate) pools: Pools,
+    /// How each of their methods is described.
+    pub(crate) methods: Vec<MethodDescriptor>,
 }
 
 impl Catalog {
     /// Puts parts together that have no gRPC service in common. Of routes that conflict, the earlier is served; the others come back.
     fn of(
         parts: impl IntoIterator<Item = Part>,
-        config: &transcode::Config,
-        document: &Document,
+        (config, document): (&transcode::Config, &Document),
+        guard: &Guard,
         drain: Drain,
     ) -> (Self, Vec<Conflict>) {
         let mut all = Part::default();
@@ -78,15 +82,16 @@ impl Catalog {
             all.services.extend(part.services);
             all.rules.extend(part.rules);
             all.pools.extend(part.pools);
+            all.methods.extend(part.methods);
         }
         let (transcoder, conflicts) = Transcoder::of(all.rules, config.clone());
         let openapi = Tagged::new(transcoder.openapi(document).to_string().into());
-        let services = Services::new(all.services, drain);
+        let services = Services::new(all.services, guard.layer(all.methods), drain);
         (Catalog { transcoder, services, openapi, pools: all.pools }, conflicts)
     }
 
     /// A catalog in which nothing is served.
-    pub(crate) fn empty(config: &transcode::Config, drain: Drain) -> Self {
-        Catalog::of([], config, &Document::default(), drain).0
+    pub(crate) fn empty(config: &transcode::Config, guard: &Guard, drain: Drain) -> Self {
+        Catalog::of([], (config, &Document::default()), guard, drain).0
     }
 }

@@ -1,13 +1,13 @@
 //! The limits of the public port, and what is served there.
 
-use crate::TlsConfig;
 use crate::catalog::{CatalogConfig, DiscoverConfig, ServiceConfig};
+use crate::{AccessLogConfig, CompressionConfig, CorsConfig, TlsConfig, WebSocketConfig};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What the public port takes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Connections at most; more wait in the system's queue. 10,000 of ~100 KiB each are 1 GiB.
@@ -23,6 +23,8 @@ pub struct Config {
     pub headers_max: usize,
     /// Time for a request's head to arrive, in milliseconds. 10,000: slow networks need 3 s, and attackers get no more.
     pub header_read_timeout_ms: u64,
+    /// Time for a client to take some of what is written, in milliseconds. 30,000: who takes nothing for as long has gone, or only holds on.
+    pub write_timeout_ms: u64,
     /// How often a silent HTTP/2 client is asked whether it is still there, in milliseconds. 20,000: below the 30 s of common proxies.
     pub keepalive_interval_ms: u64,
     /// How long calls may go on when the gateway stops, in milliseconds. 8,000: less than the 10 s
@@ -39,8 +41,18 @@ pub struct Config {
     pub catalog: CatalogConfig,
     /// The port's certificate. None: plain HTTP, for a port that is reached over this machine or behind a proxy.
     pub tls: Option<TlsConfig>,
+    /// Which pages may call.
+    pub cors: CorsConfig,
+    /// Which answers are compressed.
+    pub compression: CompressionConfig,
+    /// Where a line is written for each request: `"off"`, `"stdout"` or `{ file = ".." }`.
+    pub access_log: AccessLogConfig,
+    /// What a WebSocket may do.
+    pub websocket: WebSocketConfig,
     /// What a request and an answer may be.
     pub transcode: transcode::Config,
+    /// Who may call what, how often and for how long.
+    pub guard: guard::Config,
 }
 
 impl Default for Config {
@@ -52,6 +64,7 @@ impl Default for Config {
             header_bytes_max: 16 << 10,
             headers_max: 100,
             header_read_timeout_ms: 10_000,
+            write_timeout_ms: 30_000,
             keepalive_interval_ms: 20_000,
             drain_timeout_ms: 8_000,
             builtin: None,
@@ -59,7 +72,18 @@ impl Default for Config {
             discover: DiscoverConfig::default(),
             catalog: CatalogConfig::default(),
             tls: None,
+            cors: CorsConfig::default(),
+            compression: CompressionConfig::default(),
+            access_log: AccessLogConfig::default(),
+            websocket: WebSocketConfig::default(),
             transcode: transcode::Config::default(),
+            guard: guard::Config {
+                idempotency: guard::IdempotencyConfig {
+                    bucket: "comanda_answers".to_owned(),
+                    ..guard::IdempotencyConfig::default()
+                },
+                ..guard::Config::default()
+            },
         }
     }
 }
@@ -67,6 +91,10 @@ impl Default for Config {
 impl Config {
     pub(crate) fn header_read_timeout(&self) -> Duration {
         Duration::from_millis(self.header_read_timeout_ms)
+    }
+
+    pub(crate) fn write_timeout(&self) -> Duration {
+        Duration::from_millis(self.write_timeout_ms)
     }
 
     pub(crate) fn keepalive_interval(&self) -> Duration {

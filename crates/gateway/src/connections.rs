@@ -1,22 +1,24 @@
 //! Accepts connections, serves each in a task of its own, and lets them finish when the gateway stops.
 
 use crate::Config;
-use crate::edge::{Edge, Peer, Place, Places, Tls};
+use crate::edge::{Edge, Line, Place, Places, Session, Stall, Tls};
 use crate::first_bytes::FirstBytes;
 use crate::metrics::OpenConnection;
+use guard::Peer;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use lifecycle::Drain;
+use std::any::Any;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{JoinError, JoinSet};
 use tonic::body::Body;
 use tracing::{debug, error, warn};
@@ -26,13 +28,18 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// The largest buffer of an HTTP/1 connection: four times the largest head, so that bodies are read in large pieces.
 const BUFFER_BYTES_MAX: usize = 64 << 10;
 
+/// Sessions that begin at once at most; they are taken as fast as connections are.
+const SESSIONS_BEGINNING_MAX: usize = 256;
+
 /// What all connections share.
 struct Shared {
-    edge: Edge,
+    edge: Arc<Edge>,
     tls: Option<Tls>,
     http: Builder<TokioExecutor>,
     header_read_timeout: Duration,
+    write_timeout: Duration,
     drain: Drain,
+    sessions: mpsc::Sender<Session>,
 }
 
 /// What a connection occupies as long as it is open.
@@ -46,8 +53,11 @@ struct Held {
 pub(crate) async fn serve(listener: TcpListener, edge: Edge, tls: Option<Tls>, config: Config, drain: Drain) {
     let permits = Arc::new(Semaphore::new(config.connections_max));
     let places = Places::new(config.connections_per_address_max);
-    let header_read_timeout = config.header_read_timeout();
-    let shared = Arc::new(Shared { edge, tls, http: builder(&config), header_read_timeout, drain: drain.clone() });
+    let (header_read_timeout, write_timeout) = (config.header_read_timeout(), config.write_timeout());
+    let (sessions, mut beginning) = mpsc::channel(SESSIONS_BEGINNING_MAX);
+    let (edge, http) = (Arc::new(edge), builder(&config));
+    let shared =
+        Arc::new(Shared { edge, tls, http, header_read_timeout, write_timeout, drain: drain.clone(), sessions });
     let mut connections = JoinSet::new();
     loop {
         // Cancel safe: a connection is taken together with its permit, or stays in the queue.
@@ -57,6 +67,13 @@ pub(crate) async fn serve(listener: TcpListener, edge: Edge, tls: Option<Tls>, c
                 note_panic(ended);
                 continue;
             }
+            Some((session, held)) = beginning.recv() => {
+                connections.spawn(async move {
+                    session.await;
+                    drop(held);
+                });
+                continue;
+            }
             accepted = accept(&listener, &permits) => accepted,
         };
         let Some(place) = places.take(address.ip()) else {
@@ -64,9 +81,11 @@ pub(crate) async fn serve(listener: TcpListener, edge: Edge, tls: Option<Tls>, c
             continue;
         };
         let held = Held { _permit: permit, _place: place, _open: shared.edge.front.metrics.connection() };
-        connections.spawn(connection(Arc::clone(&shared), stream, address, held));
+        connections.spawn(connection(Arc::clone(&shared), stream, address, Arc::new(held)));
     }
     drop(listener);
+    // Sockets that were about to open are closed, and none opens any more.
+    drop(beginning);
     let finished = async {
         while let Some(ended) = connections.join_next().await {
             note_panic(ended);
@@ -110,6 +129,7 @@ fn builder(config: &Config) -> Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(config.streams_max)
+        .enable_connect_protocol()
         .max_header_list_size(config.header_bytes_max)
         .keep_alive_interval(config.keepalive_interval())
         .keep_alive_timeout(config.keepalive_interval())
@@ -117,11 +137,13 @@ fn builder(config: &Config) -> Builder<TokioExecutor> {
     builder
 }
 
-async fn connection(shared: Arc<Shared>, stream: TcpStream, address: SocketAddr, held: Held) {
+async fn connection(shared: Arc<Shared>, stream: TcpStream, address: SocketAddr, held: Arc<dyn Any + Send + Sync>) {
     match &shared.tls {
-        None => speak(&shared, stream, Peer { address: address.ip(), certificate: None }).await,
+        None => speak(&shared, stream, Peer { address: address.ip(), certificate: None }, &held).await,
         Some(tls) => match tls.accept(stream).await {
-            Ok((stream, certificate)) => speak(&shared, stream, Peer { address: address.ip(), certificate }).await,
+            Ok((stream, certificate)) => {
+                speak(&shared, stream, Peer { address: address.ip(), certificate }, &held).await;
+            }
             Err(error) => debug!(peer = %address, error = %error, "connection ended in its handshake"),
         },
     }
@@ -129,16 +151,18 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, address: SocketAddr,
 }
 
 /// Serves a connection's requests.
-async fn speak<S>(shared: &Arc<Shared>, stream: S, peer: Peer)
+async fn speak<S>(shared: &Arc<Shared>, stream: S, peer: Peer, held: &Arc<dyn Any + Send + Sync>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let stream = TokioIo::new(FirstBytes::new(stream, shared.header_read_timeout));
+    let stream = FirstBytes::new(Stall::new(stream, shared.write_timeout), shared.header_read_timeout);
+    let stream = TokioIo::new(stream);
+    let line = Arc::new(Line { peer, held: Arc::clone(held), sessions: shared.sessions.clone() });
     let service = service_fn(|request: Request<Incoming>| {
-        let (shared, peer) = (Arc::clone(shared), peer.clone());
-        async move { shared.edge.answer(request.map(Body::new), peer).await }
+        let (edge, line) = (Arc::clone(&shared.edge), Arc::clone(&line));
+        async move { edge.answer(request.map(Body::new), &line).await }
     });
-    let mut connection = pin!(shared.http.serve_connection(stream, service));
+    let mut connection = pin!(shared.http.serve_connection_with_upgrades(stream, service));
     let served = tokio::select! {
         served = connection.as_mut() => served,
         () = shared.drain.watch() => {
@@ -147,7 +171,7 @@ where
         }
     };
     if let Err(error) = served {
-        debug!(peer = %peer.address, error, "connection ended with an error");
+        debug!(peer = %line.peer.address, error, "connection ended with an error");
     }
 }
 

@@ -15,6 +15,9 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// Callers cannot be told apart, or everybody could call.
+    #[error("failed to set up the guard")]
+    Guard(#[source] guard::Error),
     /// A file of the port's certificate cannot be used.
     #[error("failed to use {} for TLS", path.display())]
     Tls {
@@ -24,6 +27,17 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A setting that cannot be kept.
+    #[error("failed to use the setting gateway.{name}: {reason}")]
+    Setting {
+        /// The setting.
+        name: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The access log cannot be written.
+    #[error("failed to open the access log")]
+    AccessLog(#[source] std::io::Error),
     /// The contract's HTTP rules cannot be served.
     #[error("failed to make routes of the contract")]
     Contract(#[source] transcode::Error),

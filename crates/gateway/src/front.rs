@@ -1,7 +1,8 @@
 //! Decides who answers a request: a service as gRPC, an own endpoint, or the transcoder.
 
+use crate::access::INTERNAL;
 use crate::catalog::{Catalog, Current, Own};
-use crate::edge::Spoken;
+use crate::edge::{Spoken, Witness};
 use crate::metrics::{GRPC_STATUS, Measure, Metrics};
 use crate::own::{ALLOW, Endpoint, Endpoints};
 use crate::unread;
@@ -16,10 +17,8 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::Service;
 use tracing::error;
-use transcode::Called;
+use transcode::{Called, StreamRoute};
 
-/// Headers by which services trust each other; none comes from outside.
-const INTERNAL: &str = "x-comanda-";
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// What a caller is told of a panic; the log knows more.
 const FAULT: &str = "the call failed by a fault of the gateway; it has been logged";
@@ -49,32 +48,39 @@ impl Front {
         }))
     }
 
+    /// How the streaming method at a path is called.
+    pub(crate) fn stream_route(&self, path: &str) -> Option<StreamRoute> {
+        self.current.now().transcoder.stream_route(path)
+    }
+
     async fn dispatch(&self, catalog: &Catalog, request: Request<Body>, is_grpc: bool) -> Response<Body> {
+        let usual = Spoken(if is_grpc { "grpc" } else { "rest" });
+        let Spoken(protocol) = request.extensions().get().copied().unwrap_or(usual);
+        let witness = request.extensions().get::<Witness>().cloned();
         if is_grpc {
-            let Spoken(protocol) = request.extensions().get().copied().unwrap_or(Spoken("grpc"));
-            return pass_through(catalog, request, self.metrics.begin(protocol)).await;
+            return pass_through(catalog, request, self.metrics.begin(protocol, witness)).await;
         }
         if let Some(endpoint) = self.own_endpoints.at(request.uri().path()) {
+            witness.into_iter().for_each(|witness| witness.at(endpoint.path()));
             let (head, _) = request.into_parts();
             return self.own(catalog, endpoint, &head).await;
         }
         // In a box of its own, so that a gRPC call, which needs a tenth of it, is not as large.
-        Box::pin(self.rest(catalog, request)).await
+        Box::pin(self.rest(catalog, request, self.metrics.begin(protocol, witness))).await
     }
 
-    async fn rest(&self, catalog: &Catalog, request: Request<Body>) -> Response<Body> {
-        let mut measure = self.metrics.begin("rest");
+    async fn rest(&self, catalog: &Catalog, request: Request<Body>, mut measure: Measure) -> Response<Body> {
         let reads_on = unread::is_worth_reading(&request);
         let (parts, body) = request.into_parts();
         let (body, returned) = unread::lend(body, reads_on);
         let request = Request::from_parts(parts, body);
-        let mut response = catalog.transcoder.call(request, |service| catalog.services.get(service)).await;
+        let response = catalog.transcoder.call(request, |service| catalog.services.get(service)).await;
         // A stream that is answered while it is sent is still being read.
         if let Some(body) = returned.and_then(unread::Returned::now) {
             unread::throw_away(body).await;
         }
-        if let Some(called) = response.extensions_mut().remove::<Called>() {
-            measure.called(called);
+        if let Some(called) = response.extensions().get::<Called>() {
+            measure.called(called.clone());
         }
         response.map(|body| measure.until_sent(body))
     }
@@ -114,7 +120,7 @@ fn is_without_a_word(headers: &HeaderMap) -> bool {
 }
 
 /// gRPC, and not gRPC-Web.
-fn is_grpc(request: &Request<Body>) -> bool {
+pub(crate) fn is_grpc(request: &Request<Body>) -> bool {
     let content_type = request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     let rest = content_type.strip_prefix(b"application/grpc");
     request.method() == Method::POST && rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))

@@ -2,6 +2,7 @@
 
 use crate::drained::Drained;
 use futures_util::future::{BoxFuture, ready};
+use guard::{GuardLayer, Guarded};
 use http::{Request, Response};
 use lifecycle::Drain;
 use rpc::Upstream;
@@ -12,15 +13,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tonic::Status;
 use tonic::body::Body;
-use tower::Service;
+use tower::{Layer, Service};
 
 /// What a call goes through, outermost first. Whatever protocol it came in, it is gRPC here.
-pub(crate) type Stack = Drained<Served>;
+pub(crate) type Stack = Drained<Guarded<Served>>;
 
 /// Finds the service of a call.
 #[derive(Debug)]
 pub(crate) struct Services {
     by_name: HashMap<Arc<str>, Served>,
+    guard: GuardLayer,
     drain: Drain,
 }
 
@@ -44,8 +46,8 @@ pub(crate) struct Served {
 }
 
 impl Services {
-    pub(crate) fn new(by_name: HashMap<Arc<str>, Served>, drain: Drain) -> Self {
-        Services { by_name, drain }
+    pub(crate) fn new(by_name: HashMap<Arc<str>, Served>, guard: GuardLayer, drain: Drain) -> Self {
+        Services { by_name, guard, drain }
     }
 
     /// The service of this full name.
@@ -65,8 +67,9 @@ impl Services {
     }
 
     /// The one place where layers are put around a service, whichever it is and wherever it was found.
-    fn stack(&self, inner: Served) -> Stack {
-        Drained { inner, drain: self.drain.clone() }
+    fn stack(&self, served: Served) -> Stack {
+        // Outside of the guard, whose answers may be streams as well.
+        Drained { inner: self.guard.layer(served), drain: self.drain.clone() }
     }
 }
 

@@ -5,6 +5,10 @@
 //! configuration or Consul names. The gateway itself answers gRPC health and reflection,
 //! `/openapi.json`, `/docs`, `/healthz`, `/readyz` and `/metrics`.
 
+#[cfg(test)]
+extern crate self as gateway;
+
+mod access;
 mod catalog;
 mod config;
 mod connections;
@@ -25,14 +29,17 @@ pub use catalog::{
     Watch,
 };
 pub use config::Config;
-pub use edge::{Certificate, ClientCertificate, Peer, TlsConfig};
+pub use edge::{AccessLogConfig, ClientCertificate, CompressionConfig, CorsConfig, TlsConfig, WebSocketConfig};
 pub use error::Error;
+pub use guard::{Certificate, Peer};
+pub use messaging::JetStreamConfig;
 pub use metrics::Metrics;
 pub use readiness::{Check, Readiness, ReadinessProbe, State};
 
 use crate::catalog::{Catalog, Current, Keeper, Own};
 use crate::edge::{Edge, Tls};
 use crate::front::Front;
+use guard::Guard;
 use lifecycle::Tasks;
 use rpc::Upstream;
 use std::collections::BTreeMap;
@@ -51,6 +58,8 @@ pub struct Deps {
     /// The services of Comanda's contract by their full names, such as `comanda.order.v1.OrderService`; another is passed through as it is.
     /// None: the contract is not served.
     pub upstreams: BTreeMap<&'static str, Upstream>,
+    /// How NATS is reached, where answers that are kept for repeated calls are shared.
+    pub jetstream: JetStreamConfig,
     /// The services that are not of the contract.
     pub foreign: ForeignServices,
     /// Where operators see what is served.
@@ -74,15 +83,19 @@ pub struct Gateway {
 /// `drain_timeout_ms` to end, and streams are ended with UNAVAILABLE.
 ///
 /// # Errors
-/// When the port cannot be opened, its certificate cannot be used, or the contract cannot be served.
+/// When the port cannot be opened, or would be open to everybody by chance, a setting or a file of it cannot be used, or the contract cannot be
+/// served.
 pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Gateway, Error> {
+    let openness = config.guard.openness(deps.listen).map_err(Error::Guard)?;
+    let guard = Guard::sharing(config.guard.clone(), access::defaults(), deps.metrics.guard(), &deps.jetstream);
+    let guard = guard.await.map_err(Error::Guard)?;
     let listen = |source| Error::Listen { address: deps.listen, source };
     let listener = TcpListener::bind(deps.listen).await.map_err(listen)?;
     let local_address = listener.local_addr().map_err(listen)?;
 
     let drain = tasks.drain_request();
     let own = Own::new();
-    let current = Arc::new(Current::new(Catalog::empty(&config.transcode, drain.clone())));
+    let current = Arc::new(Current::new(Catalog::empty(&config.transcode, &guard, drain.clone())));
     let (reporter, health) = tonic_health::server::health_reporter();
     own.serve(health, &current);
     let mut base = vec![own.part()];
@@ -91,8 +104,10 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Gate
         deps.directory.show_builtin(&builtin);
         base.push(builtin);
     }
-    let shared = (current.clone(), deps.directory, deps.metrics.catalog());
-    let keeper = Keeper::start(deps.foreign, base, shared, config.clone(), drain.clone()).await?;
+    let directory = deps.directory;
+    let shared = (current.clone(), directory.clone(), deps.metrics.catalog());
+    let around = (guard.clone(), drain.clone());
+    let keeper = Keeper::start(deps.foreign, base, shared, config.clone(), around).await?;
     catalog::report_health(&reporter, &current.now()).await;
     tasks.spawn("gateway-health", catalog::follow_health(reporter, current.clone(), drain.clone()));
     tasks.spawn("gateway-catalog", keeper.run());
@@ -100,14 +115,16 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Gate
     let front = Front {
         current,
         _own: own,
-        own_endpoints: own::Endpoints::new(deps.readiness, deps.metrics_text),
+        own_endpoints: own::Endpoints::new(deps.readiness, deps.metrics_text, directory),
         metrics: deps.metrics,
     };
+    tasks.spawn("gateway-keys", guard.keep_fresh(drain.clone()));
     let tls = config.tls.as_ref().map(Tls::load).transpose()?.map(|(tls, reload)| {
         tasks.spawn("gateway-certificate", reload.run(drain.clone()));
         tls
     });
-    tasks.spawn("gateway", connections::serve(listener, Edge { front }, tls, config, drain));
+    tasks.spawn("gateway", connections::serve(listener, Edge::new(front, &config)?, tls, config, drain));
     info!(address = %local_address, "gateway started");
+    access::tell(openness, local_address);
     Ok(Gateway { local_address })
 }

@@ -1,6 +1,7 @@
 //! What can be seen of requests: how many, how they ended, how long they took.
 
 use crate::catalog::CatalogMetrics;
+use crate::edge::Witness;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 use http_body::{Body as HttpBody, Frame};
@@ -48,6 +49,7 @@ struct Counters {
     requests: Family<Labels, Counter>,
     durations: Family<TimeLabels, Histogram>,
     connections: Gauge,
+    guard: guard::Metrics,
     catalog: CatalogMetrics,
     /// Those of each method that was called, by protocol: looked up by what a request has, without making labels of it.
     known: RwLock<HashMap<&'static str, HashMap<String, Arc<OfMethod>>>>,
@@ -70,6 +72,7 @@ impl Metrics {
             requests: Family::default(),
             durations: Family::new_with_constructor(histogram),
             connections: Gauge::default(),
+            guard: guard::Metrics::register(registry.sub_registry_with_prefix("gateway")),
             catalog: CatalogMetrics::register(registry),
             known: RwLock::default(),
         };
@@ -79,6 +82,11 @@ impl Metrics {
         registry.register_with_unit("gateway_request_duration", durations, Unit::Seconds, counters.durations.clone());
         registry.register("gateway_connections", "Connections that are open", counters.connections.clone());
         Metrics(Arc::new(counters))
+    }
+
+    /// Where the guard before the services counts.
+    pub(crate) fn guard(&self) -> guard::Metrics {
+        self.0.guard.clone()
     }
 
     /// Where the catalog is counted.
@@ -93,9 +101,9 @@ impl Metrics {
     }
 
     /// Begins to measure a request.
-    pub(crate) fn begin(&self, protocol: &'static str) -> Measure {
+    pub(crate) fn begin(&self, protocol: &'static str, witness: Option<Witness>) -> Measure {
         let begun = Instant::now();
-        Measure { counters: Arc::clone(&self.0), protocol, method: None, begun, code: None, called: None }
+        Measure { counters: Arc::clone(&self.0), protocol, method: None, begun, code: None, called: None, witness }
     }
 }
 
@@ -138,7 +146,6 @@ impl Drop for OpenConnection {
 }
 
 /// One request, counted when this is dropped.
-#[derive(Debug)]
 pub(crate) struct Measure {
     counters: Arc<Counters>,
     protocol: &'static str,
@@ -148,6 +155,8 @@ pub(crate) struct Measure {
     code: Option<Code>,
     /// What was transcoded; it knows its method and its code.
     called: Option<Called>,
+    /// Who else wants to know.
+    witness: Option<Witness>,
 }
 
 impl Measure {
@@ -182,6 +191,7 @@ impl Drop for Measure {
         let elapsed = self.begun.elapsed();
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         let protocol = self.protocol;
+        self.witness.iter().for_each(|witness| witness.called(protocol, method, code));
         debug!(protocol, rpc.method = method, rpc.code = ?code, elapsed_ms, "request answered at the gateway");
         self.counters.note(protocol, method, code, elapsed.as_secs_f64());
     }

@@ -1,14 +1,15 @@
-//! The endpoints that are no RPC: `/`, `/openapi.json`, `/docs`, `/healthz`, `/readyz`, `/metrics`.
+//! The endpoints that are no RPC: `/`, `/openapi.json`, `/docs`, `/healthz`, `/readyz`, `/metrics`, `/admin/routes`.
 
-use crate::MetricsText;
 use crate::catalog::Catalog;
 use crate::docs::{self, File};
 use crate::readiness::{ReadinessProbe, State};
+use crate::{Directory, MetricsText, Peer};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::Full;
 use serde_json::json;
+use tonic::Status;
 use tonic::body::Body;
 use transcode::Document;
 
@@ -35,6 +36,7 @@ pub(crate) fn is_own(path: &str) -> bool {
 pub(crate) struct Endpoints {
     readiness: ReadinessProbe,
     metrics_text: Option<MetricsText>,
+    directory: Directory,
 }
 
 /// One of the own endpoints.
@@ -46,11 +48,30 @@ pub(crate) enum Endpoint {
     Health,
     Readiness,
     Metrics,
+    Routes,
+}
+
+/// Headers by which a proxy says that it speaks for somebody else.
+const FORWARDED: [&str; 4] = ["forwarded", "via", "x-forwarded-for", "x-real-ip"];
+
+impl Endpoint {
+    /// Where it is.
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Endpoint::Root => "/",
+            Endpoint::OpenApi => "/openapi.json",
+            Endpoint::Docs(_) => "/docs",
+            Endpoint::Health => "/healthz",
+            Endpoint::Readiness => "/readyz",
+            Endpoint::Metrics => "/metrics",
+            Endpoint::Routes => "/admin/routes",
+        }
+    }
 }
 
 impl Endpoints {
-    pub(crate) fn new(readiness: ReadinessProbe, metrics_text: Option<MetricsText>) -> Self {
-        Endpoints { readiness, metrics_text }
+    pub(crate) fn new(readiness: ReadinessProbe, metrics_text: Option<MetricsText>, directory: Directory) -> Self {
+        Endpoints { readiness, metrics_text, directory }
     }
 
     /// The endpoint at a path.
@@ -61,6 +82,7 @@ impl Endpoints {
             "/healthz" => Some(Endpoint::Health),
             "/readyz" => Some(Endpoint::Readiness),
             "/metrics" => self.metrics_text.as_ref().map(|_| Endpoint::Metrics),
+            "/admin/routes" => Some(Endpoint::Routes),
             path => docs::at(path).map(Endpoint::Docs),
         }
     }
@@ -87,6 +109,13 @@ impl Endpoints {
                 let text = self.metrics_text.as_ref().map_or_else(String::new, |text| text());
                 response(StatusCode::OK, OPEN_METRICS, text.into())
             }
+            Endpoint::Routes if is_from_here(asked) => {
+                response(StatusCode::OK, JSON, self.directory.to_json().to_string().into())
+            }
+            Endpoint::Routes => {
+                let path = asked.uri.path();
+                catalog.transcoder.status_response(Status::not_found(format!("no route matches {path}")))
+            }
         })
     }
 
@@ -99,6 +128,12 @@ impl Endpoints {
         let body = serde_json::to_vec(&readiness).expect("a readiness has no map with other keys than strings");
         response(status, JSON, body.into())
     }
+}
+
+/// Whether a request was made on this machine, and not by a proxy for somebody else.
+fn is_from_here(asked: &Parts) -> bool {
+    let is_local = asked.extensions.get::<Peer>().is_some_and(|peer| peer.address.to_canonical().is_loopback());
+    is_local && FORWARDED.iter().all(|name| !asked.headers.contains_key(*name))
 }
 
 fn root() -> Bytes {

@@ -5,6 +5,7 @@
 
 mod arrival;
 mod batch;
+mod bucket;
 mod config;
 mod connection;
 mod cursor;
@@ -23,6 +24,7 @@ mod session;
 mod subscription;
 mod voice;
 
+pub use bucket::{Bucket, BucketConfig};
 pub use config::{JetStreamConfig, JetStreamTls};
 pub use subscription::{Delivery, Subscription};
 

@@ -29,7 +29,7 @@ impl OrderService for Service {
     async fn create_order(&self, request: Request<wire::CreateOrderRequest>) -> Result<Response<wire::Order>, Status> {
         let (metadata, _, mut request) = request.into_parts();
         request.request_id = request_id(&metadata, std::mem::take(&mut request.request_id))?;
-        let wish = Wish::read(request, Instant::now());
+        let wish = Wish::read(request, Instant::now()).within(timeout(&metadata));
         let (Taken::Now(order) | Taken::Before(order)) = self.0.create(wish, &caller(&metadata)).await.map_err(told)?;
         let Some(wait) = preferred_wait(&metadata) else {
             return Ok(Response::new(order.to_wire()));
@@ -125,6 +125,11 @@ fn given(text: &str) -> Option<&str> {
 
 fn caller(metadata: &MetadataMap) -> Caller {
     Caller { principal: ANONYMOUS.to_owned(), traceparent: text(metadata, "traceparent"), asker: None }
+}
+
+/// How long the caller waits; the guard of the port has refused what cannot be read.
+fn timeout(metadata: &MetadataMap) -> Option<Duration> {
+    rpc::timeout::parse(metadata.as_ref().get(rpc::timeout::HEADER)?).ok()
 }
 
 /// The request's key, from its field or from the metadata.

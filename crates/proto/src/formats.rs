@@ -7,9 +7,6 @@ use iso_currency::{Currency, IntoEnumIterator};
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Digits of a whole amount at most. With the 4 decimals that some currencies have it is far below what 64 bits hold.
-const UNIT_DIGITS_MAX: u32 = 14;
-
 /// The schemas, by the names of their formats.
 #[must_use]
 pub fn formats() -> BTreeMap<String, Json> {
@@ -36,15 +33,17 @@ fn amount() -> Json {
     for currency in Currency::iter() {
         codes_by_decimals.entry(decimals(currency)).or_default().insert(currency.code());
     }
-    let most = 10_i64.pow(UNIT_DIGITS_MAX) - 1;
     let alternatives = codes_by_decimals.into_iter().map(|(decimals, codes)| {
+        // Whatever the minor units are beside it.
+        let most = i64::MAX / 10_i64.pow(decimals) - i64::from(decimals > 0);
+        let digits = most.to_string().len() - 1;
         let step = NANOS_PER_UNIT / 10_i128.pow(decimals);
         let nanos = match i64::try_from(step) {
             Ok(step) if decimals > 0 => json!({
-                "type": "integer", "description": format!("Whole minor units, of {decimals} decimal places."),
+                "type": ["integer", "null"], "description": format!("Whole minor units, of {decimals} decimal places."),
                 "minimum": 0, "maximum": 999_999_999, "multipleOf": step,
             }),
-            _ => json!({"const": 0, "description": "There are no minor units."}),
+            _ => json!({"enum": [0, null], "description": "There are no minor units."}),
         };
         json!({
             "type": "object",
@@ -52,8 +51,8 @@ fn amount() -> Json {
             "properties": {
                 "currencyCode": {"enum": codes},
                 "units": {
-                    "type": ["string", "integer"], "format": "int64", "description": "The whole units.",
-                    "pattern": format!("^[0-9]{{1,{UNIT_DIGITS_MAX}}}$"), "minimum": 0, "maximum": most,
+                    "type": ["string", "integer", "null"], "format": "int64", "description": "The whole units.",
+                    "pattern": format!("^[0-9]{{1,{digits}}}$"), "minimum": 0, "maximum": most,
                 },
                 "nanos": nanos,
             },
@@ -62,7 +61,7 @@ fn amount() -> Json {
     });
     json!({
         "description": "An amount of money, at least 0, in whole minor units of its currency: google.type.Money.",
-        "examples": [{"currencyCode": "GBP", "units": "12", "nanos": 500_000_000}],
+        "examples": [{"currencyCode": "GBP", "units": "12", "nanos": 990_000_000}],
         "anyOf": alternatives.collect::<Vec<_>>(),
     })
 }
@@ -77,23 +76,22 @@ fn time_zone() -> Json {
 
 /// `google.type.TimeOfDay` in whole minutes.
 fn minute_of_day() -> Json {
-    time_of_day(
-        &json!({"type": "integer", "minimum": 0, "maximum": 23}),
-        &json!({"type": "integer", "minimum": 0, "maximum": 59}),
-    )
+    let up_to = |most: u32| json!({"type": ["integer", "null"], "minimum": 0, "maximum": most});
+    time_of_day(&up_to(23), &up_to(59))
 }
 
 fn end_of_day() -> Json {
-    let mut end = time_of_day(&json!({"const": 24}), &json!({"const": 0}));
+    let mut end = time_of_day(&json!({"const": 24}), &json!({"enum": [0, null]}));
     end["required"] = json!(["hours"]);
     end
 }
 
 fn time_of_day(hours: &Json, minutes: &Json) -> Json {
+    let none = json!({"enum": [0, null]});
     json!({
         "type": "object",
         "description": "Local time, in whole minutes: google.type.TimeOfDay.",
-        "properties": {"hours": hours, "minutes": minutes, "seconds": {"const": 0}, "nanos": {"const": 0}},
+        "properties": {"hours": hours, "minutes": minutes, "seconds": none, "nanos": none},
         "additionalProperties": false,
     })
 }
@@ -110,7 +108,8 @@ mod tests {
 
         for alternative in amount["anyOf"].as_array().unwrap() {
             let properties = &alternative["properties"];
-            let nanos = properties["nanos"]["multipleOf"].as_i64().unwrap_or(0);
+            let step = properties["nanos"]["multipleOf"].as_i64();
+            let nanos = step.map_or(0, |step| 1_000_000_000 - step);
             let units = properties["units"]["maximum"].as_i64().unwrap();
             for code in properties["currencyCode"]["enum"].as_array().unwrap() {
                 let currency_code = code.as_str().unwrap().to_owned();

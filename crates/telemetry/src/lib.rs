@@ -1,4 +1,5 @@
-//! What the operator sees: log lines and metrics.
+//! What the operator sees: log lines, metrics, and a line for each request.
 
+pub mod lines;
 pub mod log;
 pub mod metrics;

@@ -21,6 +21,8 @@ pub struct Options {
     pub roles: Vec<&'static str>,
     /// Whether it begins with sample data.
     pub sample_data: bool,
+    /// A file of settings; the flags and the environment go before it.
+    pub config: Option<PathBuf>,
     /// Settings from the environment, such as `COMANDA_ORDER__REPLICA_WAIT_MS`.
     pub env: Vec<(String, String)>,
 }
@@ -181,7 +183,9 @@ struct Addresses {
 }
 
 async fn launch(folder: &Path, data_dir: &Path, options: &Options) -> (Process, Addresses) {
-    let mut arguments = vec!["up", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir"];
+    let config = options.config.as_ref().map(|file| file.to_string_lossy());
+    let mut arguments = config.iter().flat_map(|file| ["--config", file]).collect::<Vec<_>>();
+    arguments.extend(["up", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir"]);
     let (data_dir, roles) = (data_dir.to_string_lossy(), options.roles.join(","));
     arguments.push(&data_dir);
     if !roles.is_empty() {

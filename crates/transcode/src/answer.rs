@@ -1,5 +1,6 @@
 //! Writes the answer of a unary call.
 
+use crate::etag::{self, Conditions};
 use crate::range::Asked;
 use crate::reference::{Defaults, Shown};
 use crate::refused::Refused;
@@ -7,7 +8,7 @@ use crate::rule::{Body as Bound, Route};
 use crate::status::json_response;
 use crate::wire;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use prost_reflect::{DynamicMessage, Kind, Value};
 use std::borrow::Cow;
 use tonic::Status;
@@ -18,12 +19,15 @@ pub(crate) fn unary(
     route: &Route,
     bytes: &Bytes,
     metadata: &HeaderMap,
-    asked: &Asked,
+    (asked, conditions): (&Asked, &Conditions),
 ) -> Result<Response<Body>, Refused> {
     let raw = raw(route, bytes)?;
-    let mut response = match &raw {
-        Some(raw) => raw.response(),
-        None => json_response(body(route, bytes)?.into()),
+    let (mut response, data) = match &raw {
+        Some(raw) => (raw.response(), raw.data.clone()),
+        None => {
+            let data = Bytes::from(body(route, bytes)?);
+            (json_response(data.clone()), data)
+        }
     };
     *response.status_mut() = route.success();
     let headers = response.headers_mut();
@@ -36,8 +40,9 @@ pub(crate) fn unary(
     if let Some(location) = location.and_then(|location| HeaderValue::from_str(&location).ok()) {
         headers.insert(header::LOCATION, location);
     }
-    if let Some(raw) = raw {
-        asked.cut(&mut response, &raw.data);
+    conditions.judge(&mut response, &data, etag::of_message(route, bytes).as_deref())?;
+    if raw.is_some() && response.status() != StatusCode::NOT_MODIFIED {
+        asked.cut(&mut response, &data);
     }
     Ok(response)
 }

@@ -13,8 +13,6 @@ pub struct Config {
     pub body_timeout_ms: u64,
     /// Bytes of one message of an answer at most. 64 MiB: a page of 1,000 orders of 64 KiB each.
     pub message_bytes_max: usize,
-    /// The longest timeout a client can ask for, in milliseconds; more is cut to it. 600,000: what services grant.
-    pub timeout_max_ms: u64,
     /// Time between two pieces of a client stream at most, in milliseconds. 300,000: as long as idle connections are kept by most.
     pub stream_idle_max_ms: u64,
     /// Services, by their full names, whose requests may have fields and parameters that they do not know. None: a client that
@@ -28,7 +26,6 @@ impl Default for Config {
             body_bytes_max: 4 << 20,
             body_timeout_ms: 30_000,
             message_bytes_max: 64 << 20,
-            timeout_max_ms: 600_000,
             stream_idle_max_ms: 300_000,
             lenient_services: BTreeSet::new(),
         }

@@ -1,24 +1,38 @@
 //! Which headers pass between HTTP and gRPC, and how a caller's timeout is read.
 
-use crate::Config;
 use crate::refused::Refused;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use std::time::Duration;
 use tonic::Status;
 
 /// Request headers that reach a service as metadata; no others do.
-static FORWARDED: [HeaderName; 8] = [
+static FORWARDED: [HeaderName; 9] = [
     header::ACCEPT_LANGUAGE,
     header::AUTHORIZATION,
     HeaderName::from_static("baggage"),
-    HeaderName::from_static("idempotency-key"),
+    IDEMPOTENCY_KEY,
     HeaderName::from_static("prefer"),
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("tracestate"),
+    // For whoever stands before the services and knows callers by it; it goes no further than that.
+    HeaderName::from_static("x-api-key"),
     HeaderName::from_static("x-request-id"),
 ];
+/// Makes a call one that is done once, however often it is made.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Metadata of an answer that reaches the client as headers, besides what begins with `x-`.
-const RETURNED: [&str; 3] = ["etag", "preference-applied", "retry-after"];
+const RETURNED: [&str; 10] = [
+    "etag",
+    "idempotency-replayed",
+    "preference-applied",
+    "ratelimit",
+    "ratelimit-limit",
+    "ratelimit-policy",
+    "ratelimit-remaining",
+    "ratelimit-reset",
+    "retry-after",
+    "www-authenticate",
+];
 /// Headers with a timeout in seconds; `grpc-timeout` has its own form.
 static TIMEOUTS: [HeaderName; 2] =
     [HeaderName::from_static("request-timeout"), HeaderName::from_static("x-request-timeout")];
@@ -26,20 +40,21 @@ static TIMEOUTS: [HeaderName; 2] =
 /// Names of newline-delimited JSON.
 const LINES: [&str; 3] = ["application/x-ndjson", "application/ndjson", "application/jsonl"];
 
-/// The metadata of a call.
+/// The metadata of a call. How long a timeout may be is for whoever is called to say.
 ///
 /// # Errors
 /// When a timeout cannot be read.
-pub(crate) fn request(headers: &HeaderMap, config: &Config) -> Result<HeaderMap, Refused> {
+pub(crate) fn request(method: &Method, headers: &HeaderMap) -> Result<HeaderMap, Refused> {
     let mut metadata = HeaderMap::new();
-    for name in &FORWARDED {
+    // What only reads can be done twice, and its first answer would be out of date.
+    let is_kept = |name: &&HeaderName| !(method.is_safe() && **name == IDEMPOTENCY_KEY);
+    for name in FORWARDED.iter().filter(is_kept) {
         for value in headers.get_all(name) {
             metadata.append(name, value.clone());
         }
     }
     if let Some(timeout) = timeout(headers)? {
-        let timeout = rpc::timeout::encode(timeout.min(Duration::from_millis(config.timeout_max_ms)));
-        metadata.insert(rpc::timeout::HEADER, timeout);
+        metadata.insert(rpc::timeout::HEADER, rpc::timeout::encode(timeout));
     }
     Ok(metadata)
 }
@@ -182,7 +197,7 @@ mod tests {
 
     #[track_caller]
     fn check_timeout(pairs: &[(&'static str, &'static str)], expected: Option<&str>) {
-        let metadata = request(&headers(pairs), &Config::default());
+        let metadata = request(&Method::POST, &headers(pairs));
         let timeout = metadata.ok().map(|metadata| metadata.get("grpc-timeout").cloned());
         assert_eq!(timeout.flatten().as_ref().map(|value| value.to_str().unwrap()), expected, "{pairs:?}");
     }
@@ -192,7 +207,7 @@ mod tests {
         check_timeout(&[("grpc-timeout", "5S")], Some("5000000u"));
         check_timeout(&[("request-timeout", "1.5")], Some("1500000u"));
         check_timeout(&[("x-request-timeout", "2"), ("grpc-timeout", "1S")], Some("1000000u"));
-        check_timeout(&[("grpc-timeout", "99999999H")], Some("600000m"));
+        check_timeout(&[("grpc-timeout", "99999999H")], Some("99999999H"));
         check_timeout(&[], None);
     }
 
@@ -206,7 +221,7 @@ mod tests {
             ("request-timeout", "0"),
             ("x-request-timeout", "0.0"),
         ] {
-            let refused = request(&headers(&[pair]), &Config::default()).unwrap_err();
+            let refused = request(&Method::POST, &headers(&[pair])).unwrap_err();
             assert_eq!(refused.http_status(), 400, "{pair:?}");
         }
     }
@@ -220,9 +235,21 @@ mod tests {
             ("x-comanda-principal", "root"),
         ]);
 
-        let metadata = request(&given, &Config::default()).unwrap();
+        let metadata = request(&Method::POST, &given).unwrap();
 
         assert_eq!(metadata, headers(&[("traceparent", "a"), ("prefer", "wait=1")]));
+    }
+
+    #[test]
+    fn a_key_passes_where_something_is_done() {
+        let given = headers(&[("idempotency-key", "k")]);
+
+        for method in [Method::POST, Method::PATCH, Method::PUT, Method::DELETE] {
+            assert_eq!(request(&method, &given).unwrap(), given, "{method}");
+        }
+        for method in [Method::GET, Method::HEAD] {
+            assert!(request(&method, &given).unwrap().is_empty(), "{method}");
+        }
     }
 
     #[track_caller]

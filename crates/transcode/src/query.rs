@@ -56,6 +56,10 @@ impl<'r> Query<'r> {
         if !is_repeated && self.given.contains(&path) {
             return violations.push(name, "is given twice");
         }
+        // A mask that names nothing is as if it were not given (AIP-134), so that what the body gives stays named.
+        if value.is_empty() && self.route.update_mask.as_ref().is_some_and(|mask| path.first() == Some(mask)) {
+            return self.given.push(path);
+        }
         match put(message, &path, value) {
             Ok(()) => self.given.push(path),
             Err(complaint) => violations.push(name, complaint),

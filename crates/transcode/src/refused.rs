@@ -53,6 +53,10 @@ impl Refused {
         Refused { http: Some(StatusCode::NOT_ACCEPTABLE), ..status.into() }
     }
 
+    pub(crate) fn precondition_failed(message: &str) -> Self {
+        Refused { http: Some(StatusCode::PRECONDITION_FAILED), ..Status::failed_precondition(message).into() }
+    }
+
     /// The same of a message in a client stream, counted from 1.
     pub(crate) fn in_message(self, count: u64) -> Self {
         let text = format!("message {count} of the stream: {}", self.status.message());

@@ -1,5 +1,6 @@
 //! Reads a request: path over body over query, all of it or nothing.
 
+use crate::etag::Conditions;
 use crate::headers::{self, StreamForm};
 use crate::multipart::{self, Form};
 use crate::query::Query;
@@ -7,10 +8,10 @@ use crate::range::Asked;
 use crate::refused::Refused;
 use crate::rule::{Body, Route, as_message, set};
 use crate::violation::Violations;
-use crate::{Config, bind, decode, json, text};
+use crate::{Config, OneMessageEach, bind, decode, etag, json, text};
 use bytes::Bytes;
-use http::HeaderMap;
 use http::request::Parts;
+use http::{Extensions, HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use prost::Message;
 use prost_reflect::{DynamicMessage, FieldDescriptor, MessageDescriptor, ReflectMessage, Value};
@@ -25,12 +26,18 @@ const LAST_EVENT_ID: &str = "last-event-id";
 /// A request but for its body.
 pub(crate) struct Head {
     pub(crate) metadata: HeaderMap,
+    /// What is known of the connection, for whoever stands before the service.
+    pub(crate) extensions: Extensions,
     /// How the answers of a server stream are given.
     pub(crate) form: StreamForm,
     /// Whether the client goes on with a stream that it lost.
     pub(crate) is_resumed: bool,
     /// The part of a raw answer that the client wants.
     pub(crate) asked: Asked,
+    /// What the client wants to be true of the answer.
+    pub(crate) conditions: Conditions,
+    /// Whether each piece of the body is a message.
+    pub(crate) is_one_message_each: bool,
 }
 
 /// What every message of a request is made of, besides its body.
@@ -42,13 +49,16 @@ pub(crate) struct Binding {
 }
 
 impl Head {
-    /// Reads the headers of a request of `route`.
-    pub(crate) fn read(route: &Route, parts: &Parts, config: &Config) -> Result<Self, Refused> {
+    /// Reads the headers of a request of `route`, and takes its extensions.
+    pub(crate) fn read(route: &Route, parts: &mut Parts) -> Result<Self, Refused> {
         Ok(Head {
-            metadata: headers::request(&parts.headers, config)?,
+            metadata: headers::request(&parts.method, &parts.headers)?,
             form: if route.rpc.is_stream() { headers::stream_form(&parts.headers)? } else { StreamForm::Lines },
             is_resumed: is_resumed(route, &parts.headers),
             asked: Asked::of(&parts.method, &parts.headers),
+            conditions: Conditions::of(&parts.method, &parts.headers),
+            is_one_message_each: parts.extensions.get::<OneMessageEach>().is_some(),
+            extensions: std::mem::take(&mut parts.extensions),
         })
     }
 }
@@ -75,7 +85,8 @@ impl Binding {
     /// Makes a message of a body: path over body over query, all of it or nothing.
     pub(crate) fn message(&self, body: Bytes) -> Result<Bytes, Refused> {
         let query = self.parts.uri.query().unwrap_or_default();
-        let is_usual = !self.is_raw() && !is_resumed(&self.route, &self.parts.headers);
+        let headers = &self.parts.headers;
+        let is_usual = !self.is_raw() && !is_resumed(&self.route, headers) && !headers.contains_key(header::IF_MATCH);
         let usual = is_usual.then(|| bind::bind(&self.route, &self.values, query, &body)).flatten();
         match usual {
             Some(message) => Ok(message.into()),
@@ -100,6 +111,9 @@ impl Binding {
         query.bind(parts.uri.query().unwrap_or_default(), &mut message, &mut violations);
         bind_path(route, values, &mut message, &mut violations);
         bind_last_event(route, &parts.headers, &mut message, &mut violations);
+        if let Some((path, tag)) = etag::bound(route, &parts.headers)? {
+            set(&mut message, &path, Value::String(tag));
+        }
         violations.into_result()?;
         Ok(message.encode_to_vec())
     }
@@ -161,8 +175,7 @@ fn bind_raw(
     body: Bytes,
     (of, message): (&MessageDescriptor, &mut DynamicMessage),
 ) -> Result<Vec<(String, String)>, Refused> {
-    let content_type =
-        headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let form = match multipart::boundary(content_type) {
         Some(boundary) => multipart::read(&body, boundary).map_err(|complaint| Violations::of("body", complaint))?,
         None => Form { content_type: content_type.to_owned(), data: body, fields: Vec::new() },

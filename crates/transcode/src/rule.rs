@@ -1,10 +1,10 @@
 //! Compiles a `google.api.http` rule: what its route calls, and where each part of its request goes.
 
-use crate::Error;
 use crate::decode::Unknown;
 use crate::plan::{Plan, Plans};
 use crate::status::Statuses;
 use crate::template::Template;
+use crate::{Error, etag};
 use http::Method;
 use http::uri::PathAndQuery;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, Value};
@@ -32,6 +32,8 @@ pub(crate) struct Rpc {
     pub(crate) writes: Plan,
     /// What becomes of fields that it does not have.
     pub(crate) unknown: Unknown,
+    /// Whether an answer names its version.
+    pub(crate) has_etag: bool,
     pub(crate) resumable: Option<Resumable>,
     /// Tells its errors; knows the types of its service.
     pub(crate) statuses: Arc<Statuses>,
@@ -137,6 +139,7 @@ impl Rpc {
             reads: plans.of(&descriptor.input()),
             writes: plans.of(&descriptor.output()),
             input: descriptor.input(),
+            has_etag: etag::is_in(&descriptor.output()),
             output: descriptor.output(),
             service,
             name: name.into(),

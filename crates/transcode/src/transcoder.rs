@@ -120,7 +120,8 @@ impl Transcoder {
         self.router.targets().map(|route| Rule(Arc::clone(route)))
     }
 
-    /// Answers a request. `upstream` gives the service of a full name; one that it does not know is UNIMPLEMENTED.
+    /// Answers a request. `upstream` gives the service of a full name; one that it does not know is UNIMPLEMENTED. The service finds the
+    /// extensions of the HTTP request in those of its own.
     ///
     /// The answer carries [`Called`] in its extensions. Dropping the future drops the call.
     pub async fn call<B, S>(&self, request: Request<B>, upstream: impl Fn(&str) -> Option<S>) -> Response<Body>
@@ -134,14 +135,15 @@ impl Transcoder {
             Err(Refused { allow: Some(allow), .. }) if request.method() == Method::OPTIONS => return options(&allow),
             Err(refused) => return refuse(&self.statuses, &refused, None, Names::Json),
         };
-        let (parts, body) = request.into_parts();
-        let head = match Head::read(&route, &parts, &self.config) {
+        let (mut parts, body) = request.into_parts();
+        let head = match Head::read(&route, &mut parts) {
             Ok(head) => head,
             Err(refused) => return refuse_call(&route, &refused, Names::Json),
         };
         let binding = Binding::new(Arc::clone(&route), values, parts);
         let called = if route.rpc.is_upload() {
-            self.upload(binding, body).map(|(messages, refusals)| Sent::Stream(messages, refusals))
+            self.upload(binding, body, head.is_one_message_each)
+                .map(|(messages, refusals)| Sent::Stream(messages, refusals))
         } else {
             request::read_message(&binding, body, &self.config).await.map(Sent::Message)
         };
@@ -205,6 +207,7 @@ impl Transcoder {
         &self,
         binding: Binding,
         body: B,
+        is_one_message_each: bool,
     ) -> Result<(impl Stream<Item = Bytes> + Send + 'static, Refusals), Refused>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -212,7 +215,9 @@ impl Transcoder {
     {
         binding.check_stream()?;
         let idle_max = Duration::from_millis(self.config.stream_idle_max_ms);
-        Ok(Upload::new(body, binding, self.config.body_bytes_max, idle_max).into_messages())
+        let mut upload = Upload::new(body, binding, self.config.body_bytes_max, idle_max);
+        upload.is_one_message_each = is_one_message_each;
+        Ok(upload.into_messages())
     }
 
     /// Sends one message.
@@ -226,7 +231,8 @@ impl Transcoder {
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
     {
-        let request = exchange::request(route.rpc.path.clone(), head.metadata, message)?;
+        let mut request = exchange::request(route.rpc.path.clone(), head.metadata, message)?;
+        *request.extensions_mut() = head.extensions;
         match poll_fn(|context| service.poll_ready(context)).await {
             Ok(()) => {}
             Err(impossible) => match impossible {},
@@ -242,7 +248,7 @@ impl Transcoder {
             return Box::pin(answered).await;
         }
         let (metadata, message) = exchange::answer(answer, bytes_max).await?;
-        let mut response = answer::unary(route, &message, &metadata, &head.asked)?;
+        let mut response = answer::unary(route, &message, &metadata, (&head.asked, &head.conditions))?;
         response.extensions_mut().insert(Called::new(Some(Arc::clone(&route.rpc.name)), Code::Ok));
         Ok(response)
     }
@@ -261,6 +267,7 @@ impl Transcoder {
         let mut client = Grpc::new(service).max_decoding_message_size(self.config.message_bytes_max);
         let mut request = tonic::Request::new(messages);
         *request.metadata_mut() = MetadataMap::from_headers(head.metadata);
+        *request.extensions_mut() = head.extensions;
         match client.ready().await {
             Ok(()) => {}
             Err(impossible) => match impossible {},
@@ -271,7 +278,7 @@ impl Transcoder {
             return self.stream(route, (messages, refusals), metadata, (head.form, head.is_resumed)).await;
         }
         let message = refusals.unless(only(messages)).await?;
-        let mut response = answer::unary(route, &message, metadata.as_ref(), &head.asked)?;
+        let mut response = answer::unary(route, &message, metadata.as_ref(), (&head.asked, &head.conditions))?;
         response.extensions_mut().insert(Called::new(Some(Arc::clone(&route.rpc.name)), Code::Ok));
         Ok(response)
     }

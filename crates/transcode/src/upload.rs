@@ -59,6 +59,8 @@ pub(crate) struct Upload<B> {
     splitter: Splitter,
     bytes_max: usize,
     idle_max: Duration,
+    /// Whether each piece of the body is a message.
+    pub(crate) is_one_message_each: bool,
     /// Messages read so far.
     count: u64,
     is_ended: bool,
@@ -70,7 +72,16 @@ where
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
     pub(crate) fn new(body: B, binding: Binding, bytes_max: usize, idle_max: Duration) -> Self {
-        Upload { body, binding, splitter: Splitter::new(bytes_max), bytes_max, idle_max, count: 0, is_ended: false }
+        Upload {
+            body,
+            binding,
+            splitter: Splitter::new(bytes_max),
+            bytes_max,
+            idle_max,
+            is_one_message_each: false,
+            count: 0,
+            is_ended: false,
+        }
     }
 
     /// The messages, and what tells when one is refused.
@@ -91,7 +102,8 @@ where
 
     async fn next(&mut self) -> Result<Option<Bytes>, Refused> {
         loop {
-            let document = if self.binding.is_raw() { None } else { self.document()? };
+            let is_whole = self.binding.is_raw() || self.is_one_message_each;
+            let document = if is_whole { None } else { self.document()? };
             if let Some(document) = document {
                 return self.message(document).map(Some);
             }
@@ -99,7 +111,10 @@ where
                 return Ok(None);
             }
             match self.piece().await? {
-                Some(piece) if self.binding.is_raw() => return self.message(piece).map(Some),
+                Some(piece) if self.is_one_message_each && piece.len() > self.bytes_max => {
+                    return Err(Refused::body_too_large(self.bytes_max));
+                }
+                Some(piece) if is_whole => return self.message(piece).map(Some),
                 Some(piece) => self.splitter.push(&piece),
                 None => self.is_ended = true,
             }

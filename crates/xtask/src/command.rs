@@ -73,6 +73,11 @@ impl Run {
         self
     }
 
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.0.env(name, value);
+        self
+    }
+
     /// Lets it find programs in a folder before all others.
     pub(crate) fn before_on_path(mut self, folder: &Path) -> Self {
         let path = std::env::var_os("PATH").unwrap_or_default();

@@ -31,6 +31,12 @@ enum Xtask {
     Lint,
     /// Sees that the servers are there that tests run, and fetches NATS and Consul into target/tools if they are not.
     Servers,
+    /// Sends the platform whatever its OpenAPI document allows and forbids: as many cases for each operation as are asked for.
+    Schemathesis {
+        /// Cases for each operation, beside those that cover its schema; with 400 more than 10,000 in all.
+        #[arg(long, default_value_t = 400)]
+        max_examples: u32,
+    },
     /// Runs everything that must pass before a change is accepted.
     Ci,
     /// Breaks the distributed platform at random under load, and checks that no order was lost, stuck, doubled or made up.
@@ -71,6 +77,7 @@ fn main() -> ExitCode {
         Xtask::Bench { arguments } => bench(&arguments),
         Xtask::Lint => lint(),
         Xtask::Servers => servers::run(),
+        Xtask::Schemathesis { max_examples } => schemathesis(max_examples),
         Xtask::Cluster { command } => cluster::run(&command),
         Xtask::Lab { arguments } => servers::before_tests().and_then(|()| cluster::lab::run(&arguments)),
         Xtask::Faults { arguments } => on_the_platform("faults", &arguments),
@@ -113,6 +120,14 @@ fn bench(arguments: &[String]) -> Result<(), Failed> {
         servers::before_tests()?;
     }
     cargo(&["run", "--release", "--package", "bench", "--"]).arguments(arguments).run()
+}
+
+/// The test that CI runs with fewer cases.
+fn schemathesis(max_examples: u32) -> Result<(), Failed> {
+    servers::before_tests()?;
+    cargo(&["build", "--workspace", "--bin", "comanda"]).run()?;
+    let test = ["test", "--workspace", "--test", "described", "--", "--nocapture", "generated"];
+    cargo(&test).variable("COMANDA_TEST_SCHEMATHESIS_EXAMPLES", &max_examples.to_string()).run()
 }
 
 /// Runs a program of the fault suite on the programs that users run.

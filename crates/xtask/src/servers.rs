@@ -20,8 +20,11 @@ use tool::Tool;
 /// Everything that tests run.
 const SERVERS: [Program; 3] = [Program::Postgres("postgres"), Program::NatsServer, Program::Consul];
 
-/// Everything else that tests run, and what finds or fetches it.
-const TOOLS: [(&str, fn() -> Result<PathBuf, Failed>); 5] = [
+/// Finds or fetches a tool.
+type Find = fn() -> Result<PathBuf, Failed>;
+
+/// Everything else that tests run.
+const TOOLS: [(&str, Find); 5] = [
     ("conformance", conformance::found),
     ("chromium", chromium::found),
     ("schemathesis", || python::SCHEMATHESIS.found()),

@@ -1,15 +1,10 @@
-# The gateway: it registers itself, and calls all services.
+# The gateway: it registers itself, calls all services, and looks for others with its tag. Without that, or with `gateway.discover.is_on =
+# false`, it needs to read order, consumer and restaurant only.
 
 service "gateway" {
   policy = "write"
 }
-service "order" {
-  policy = "read"
-}
-service "consumer" {
-  policy = "read"
-}
-service "restaurant" {
+service_prefix "" {
   policy = "read"
 }
 node_prefix "" {

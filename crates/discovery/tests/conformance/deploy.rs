@@ -67,6 +67,12 @@ async fn each_service_may_register_itself_and_find_those_that_it_calls() {
             }
         }
         registered.deregister().await.unwrap();
+        let mut tagged = here.consul.tagged(&mut here.tasks, "grpc-gateway");
+        if service == "gateway" {
+            // It may see every service, so an empty list is the truth.
+            tagged.changed().await.unwrap();
+            assert!(tagged.now().is_known && tagged.now().fault.is_none(), "{:?}", tagged.now());
+        }
     }
 }
 

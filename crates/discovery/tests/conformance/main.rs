@@ -16,4 +16,5 @@ mod never_deaf;
 mod registration;
 mod restart;
 mod support;
+mod tagged;
 mod tls;

@@ -213,5 +213,7 @@ async fn a_restaurant_that_is_not_known_is_not_found_with_a_reason() {
 
     assert_eq!(answer.reason(), "RESTAURANT_UNKNOWN");
     assert!(!answer.detail("ErrorInfo")["metadata"]["replica_age_ms"].is_null(), "{}", answer.text());
+    let hurried = table.http.post("/v1/orders", &nowhere).header("request-timeout", "0.5");
+    table.refused("an unknown restaurant, for somebody in a hurry", hurried, 404, "").await;
     table.finish().await;
 }

@@ -25,6 +25,7 @@ impl Front {
         let mut tasks = Tasks::new();
         let upstream = Upstream::remote("interop", service.clone().serve(&mut tasks).await);
         let deps = Deps {
+            jetstream: gateway::JetStreamConfig::default(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             upstreams: BTreeMap::from([("grpc.testing.TestService", upstream)]),
             metrics: Metrics::register(&mut Registry::default()),

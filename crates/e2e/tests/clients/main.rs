@@ -4,5 +4,6 @@
 
 mod echo;
 mod gateway;
+mod javascript;
 mod python;
 mod service;

@@ -7,6 +7,7 @@ use async_nats::jetstream::context::ContextBuilder;
 use e2e::{Shop, consumer, place_and_wait, restaurant};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
+use messaging::jetstream::{Bucket, BucketConfig};
 use messaging::{Bus, Channel, JetStream, JetStreamConfig, JetStreamTls, Keeps, Message};
 use proto::channel;
 use servers::{Nats, Program};
@@ -131,6 +132,27 @@ async fn broker(folder: &Path) -> (Nats, Bus) {
         operator.publish(&[message(channel.name, "operator")]).await.expect("the operator may do everything");
     }
     (nats, operator)
+}
+
+#[tokio::test]
+async fn the_gateway_keeps_answers_in_its_bucket_and_nobody_else_reads_them() {
+    if !servers::are_there() {
+        return;
+    }
+    let folder = passwords();
+    let nats = Nats::start_with(&accounts()).await;
+    let config = BucketConfig { name: "comanda_answers".to_owned(), kept: Duration::from_secs(60), bytes_max: 1 << 20 };
+    let gateway = settings_of(&nats, folder.path(), "gateway", true);
+    let bucket = Bucket::open(&gateway, config.clone()).await.expect("the settings are right");
+
+    let first = bucket.create("key", "a".into()).await.expect("it may").expect("there is no such key");
+    let second = bucket.update("key", "b".into(), first).await.expect("it may").expect("nobody else has written");
+    assert_eq!(bucket.get("key").await.expect("it may"), Some(("b".into(), second)));
+    bucket.delete("key", second).await.expect("it may");
+
+    let shop = settings_of(&nats, folder.path(), "shop", false);
+    let bucket = Bucket::open(&shop, config).await.expect("the settings are right");
+    assert!(bucket.get("key").await.is_err() && bucket.create("key", "c".into()).await.is_err());
 }
 
 #[tokio::test]

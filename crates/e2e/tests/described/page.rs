@@ -23,7 +23,7 @@ async fn the_page_shows_every_operation_calls_one_and_asks_nobody_else() {
         browser.click(&format!("{list}?.querySelector('{element}')")).await;
     }
     let status = browser
-        .eventually(&format!("{list}.querySelector('.live-responses-table .response-col_status')?.innerText"))
+        .eventually(&format!("{list}.querySelector('.live-responses-table tbody .response-col_status')?.innerText"))
         .await;
     let body =
         browser.eventually(&format!("{list}.querySelector('.live-responses-table .highlight-code')?.innerText")).await;

@@ -22,7 +22,8 @@ pub(crate) fn builtin(upstreams: &BTreeMap<&'static str, Upstream>, config: &tra
         let (name, described) = (Arc::<str>::from(*name), pool.get_service_by_name(name));
         let methods = Arc::new(described.as_ref().map(methods).unwrap_or_default());
         part.services.insert(name.clone(), Served { upstream: upstream.clone(), methods });
-        if described.is_some() {
+        if let Some(described) = described {
+            part.methods.extend(described.methods());
             part.pools.insert(name, pool.clone());
         }
     }

@@ -10,6 +10,7 @@ use super::view::{Directory, Moment, Shown};
 use super::{CatalogMetrics, Current, Part};
 use crate::{Config, Error, own};
 use discovery::{Endpoints, Tagged};
+use guard::Guard;
 use lifecycle::{Drain, Tasks};
 use rpc::Upstream;
 use rpc::client::{ClientConfig, ClientMetrics, MethodConfig};
@@ -81,6 +82,7 @@ pub(crate) struct Keeper {
     count: u64,
     /// What the catalog of now was made of.
     basis: Basis,
+    guard: Guard,
     drain: Drain,
 }
 
@@ -110,7 +112,7 @@ impl Keeper {
         base: Vec<Part>,
         (current, directory, metrics): (Arc<Current>, Directory, CatalogMetrics),
         config: Config,
-        drain: Drain,
+        (guard, drain): (Guard, Drain),
     ) -> Result<Self, Error> {
         let ForeignServices { configured, found, client, client_metrics } = foreign;
         let mut keeper = Keeper {
@@ -128,6 +130,7 @@ impl Keeper {
             count: 0,
             // No catalog was made of this.
             basis: vec![(u64::MAX, Vec::new())],
+            guard,
             drain,
         };
         for Configured { name, endpoints } in configured {
@@ -282,10 +285,10 @@ impl Keeper {
             kept.foreign.upstream.know(known(&kept.foreign, &self.client.methods));
         }
         let merged = merge(&self.base, self.services.iter().map(|kept| &kept.foreign));
-        let (config, drain) = (self.config.transcode.clone(), self.drain.clone());
+        let (config, around) = (self.config.transcode.clone(), (self.guard.clone(), self.drain.clone()));
         // Descriptors are somebody else's, and may be many.
         let document = if self.has_contract() { own::document() } else { own::foreign_document() };
-        let made = spawn_blocking(move || merged.into_catalog(&config, &document, drain)).await;
+        let made = spawn_blocking(move || merged.into_catalog(&config, &document, around)).await;
         let (catalog, mut outcomes) = match made {
             Ok(made) => made,
             Err(error) => {

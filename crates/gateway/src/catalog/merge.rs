@@ -5,6 +5,7 @@ use super::view::route;
 use super::{Catalog, Part};
 use crate::grpc::{Method, Methods, Served};
 use crate::own;
+use guard::Guard;
 use lifecycle::Drain;
 use prost_reflect::DescriptorPool;
 use rpc::client::Wanted;
@@ -87,6 +88,7 @@ impl Merged {
                     part.rules.push(rule.clone());
                 }
             }
+            part.methods.extend(guard::method_of(&chosen.description.pool, path));
             part.pools.entry(described.service.clone()).or_insert_with(|| chosen.description.pool.clone());
         }
         part.services = methods
@@ -102,10 +104,10 @@ impl Merged {
         mut self,
         config: &transcode::Config,
         document: &Document,
-        drain: Drain,
+        (guard, drain): (Guard, Drain),
     ) -> (Catalog, BTreeMap<Arc<str>, Outcome>) {
         let parts = std::mem::take(&mut self.parts);
-        let (catalog, conflicts) = Catalog::of(parts, config, document, drain);
+        let (catalog, conflicts) = Catalog::of(parts, (config, document), &guard, drain);
         for conflict in conflicts {
             let told = format!("{} is served already, as {}", conflict.refused.told(), conflict.served.told());
             if let Some(owner) = self.owner(&conflict.refused) {

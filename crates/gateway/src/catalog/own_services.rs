@@ -57,6 +57,7 @@ impl Own {
                 let name: Arc<str> = service.full_name().into();
                 let methods = Arc::new(contract::methods(&service));
                 part.services.insert(name.clone(), Served { upstream: self.upstream.clone(), methods });
+                part.methods.extend(service.methods());
                 part.pools.insert(name, pool.clone());
             }
         }

@@ -58,7 +58,7 @@ impl Dialect {
     }
 
     /// The call that a request makes.
-    pub(super) fn to_grpc(&self, mut request: Request<Body>) -> Request<Body> {
+    pub(super) fn call(&self, mut request: Request<Body>) -> Request<Body> {
         let content_type = format!("application/grpc{}", self.format);
         let content_type = HeaderValue::from_str(&content_type).expect("it is a part of a header value");
         let headers = request.headers_mut();
@@ -74,7 +74,7 @@ impl Dialect {
     }
 
     /// The answer that the caller can read.
-    pub(super) fn from_grpc(&self, response: Response<Body>) -> Response<Body> {
+    pub(super) fn answer(&self, response: Response<Body>) -> Response<Body> {
         let is_told = response.headers().contains_key("grpc-status");
         let mut response = response.map(|body| Body::new(Answer::new(body, self.hears, is_told)));
         let text = match self.hears {

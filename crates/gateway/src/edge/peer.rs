@@ -1,39 +1,19 @@
-//! Who is at the other end of a connection.
+//! Who is at the other end of a connection, by its certificate.
 
+use guard::Certificate;
 use rustls::pki_types::CertificateDer;
 use std::net::IpAddr;
-use std::sync::Arc;
 use x509_parser::extensions::GeneralName;
 use x509_parser::objects::{oid_registry, oid2abbrev};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
-/// The other end of a connection; in the extensions of each of its requests.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Peer {
-    /// Where it comes from. That is a proxy, when there is one in front.
-    pub address: IpAddr,
-    /// The certificate by which TLS has let it in.
-    pub certificate: Option<Arc<Certificate>>,
-}
-
-/// What a client's certificate says of its owner. An authority that the gateway trusts has signed it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Certificate {
-    /// The subject as text (RFC 4514), such as `CN=till-7,O=Trattoria`.
-    pub subject: String,
-    /// The alternative names: hosts, URIs such as `spiffe://trattoria/till/7`, mailboxes and addresses, in their order.
-    pub names: Vec<String>,
-}
-
-impl Certificate {
-    /// Reads a certificate that was verified; `None` when what it says cannot be read.
-    pub(super) fn read(der: &CertificateDer<'_>) -> Option<Self> {
-        let (_, certificate) = X509Certificate::from_der(der).ok()?;
-        let names = certificate.subject_alternative_name().ok()?;
-        let names = names.into_iter().flat_map(|names| &names.value.general_names).filter_map(name).collect();
-        Some(Certificate { subject: subject(certificate.subject())?, names })
-    }
+/// Reads what a verified certificate says of its owner; `None` when that cannot be read.
+pub(super) fn read(der: &CertificateDer<'_>) -> Option<Certificate> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let names = certificate.subject_alternative_name().ok()?;
+    let names = names.into_iter().flat_map(|names| &names.value.general_names).filter_map(name).collect();
+    Some(Certificate { subject: subject(certificate.subject())?, names })
 }
 
 /// A name of a kind that identifies somebody here.
@@ -98,10 +78,10 @@ mod tests {
         ];
         let certificate = parameters.self_signed(&KeyPair::generate().unwrap()).unwrap();
 
-        let read = Certificate::read(certificate.der()).unwrap();
+        let read = super::read(certificate.der()).unwrap();
 
         assert_eq!(read.subject, r"CN=\#till-7\,O=Other\ ,O=Trattoria");
         assert_eq!(read.names, ["till.example", "spiffe://shop/till/7", "till@example.com", "10.0.0.7"]);
-        assert_eq!(Certificate::read(&CertificateDer::from(vec![0x30, 0x03, 1, 1, 1])), None);
+        assert_eq!(super::read(&CertificateDer::from(vec![0x30, 0x03, 1, 1, 1])), None);
     }
 }

@@ -1,7 +1,8 @@
 //! TLS at the public port: a certificate that may be replaced while connections last, and certificates of clients.
 
-use super::peer::Certificate;
+use super::peer;
 use crate::Error;
+use guard::Certificate;
 use lifecycle::{Drain, Rhythm};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
@@ -112,7 +113,7 @@ impl Tls {
         let certificate = shown.map(|shown| {
             let unread =
                 || io::Error::new(io::ErrorKind::InvalidData, "the client's certificate has no readable names");
-            Certificate::read(shown).map(Arc::new).ok_or_else(unread)
+            peer::read(shown).map(Arc::new).ok_or_else(unread)
         });
         let certificate = certificate.transpose()?;
         Ok((stream, certificate))

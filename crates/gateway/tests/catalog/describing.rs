@@ -34,6 +34,19 @@ async fn a_service_is_served_as_its_endpoint_describes_it() {
 }
 
 #[tokio::test]
+async fn what_is_served_from_where_is_shown_on_this_machine_and_not_through_a_proxy() {
+    let (gate, shop) = (Gate::open(&["shop"]).await, Shop::open("one", SHOP).await);
+    gate.list("shop", &[shop.address]);
+    gate.until("/v1/wares/tea", 200).await;
+
+    let here = gate.get("/admin/routes").await;
+    let through_proxy = gate.get_as("/admin/routes", ("x-forwarded-for", "192.0.2.1")).await;
+
+    assert_eq!((here.status, &here.json["services"][0]["name"]), (200, &"shop".into()));
+    assert_eq!((through_proxy.status, &through_proxy.json["code"]), (404, &5.into()));
+}
+
+#[tokio::test]
 async fn an_endpoint_that_knows_only_the_older_reflection_is_asked_by_that() {
     let (gate, set) = (Gate::open(&["shop"]).await, set("shop.proto", SHOP));
     let shop = Shop::open_as("alpha", &set, Reflects::Alpha).await;

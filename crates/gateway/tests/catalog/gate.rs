@@ -79,6 +79,7 @@ impl Gate {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             upstreams: BTreeMap::new(),
             foreign,
+            jetstream: messaging::JetStreamConfig::default(),
             directory: directory.clone(),
             metrics: Metrics::register(&mut Registry::default()),
             readiness: Arc::new(|| Box::pin(async { ready() })),
@@ -121,12 +122,16 @@ impl Gate {
         self.send(Request::get(format!("http://{}{path}", self.address)), "").await
     }
 
+    pub(crate) async fn get_as(&self, path: &str, (name, value): (&str, &str)) -> Answer {
+        self.send(Request::get(format!("http://{}{path}", self.address)).header(name, value), "").await
+    }
+
     pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
         let request = Request::post(format!("http://{}{path}", self.address));
         self.send(request.header("content-type", "application/json"), body).await
     }
 
-    async fn send(&self, request: http::request::Builder, body: &str) -> Answer {
+    pub(crate) async fn send(&self, request: http::request::Builder, body: &str) -> Answer {
         let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
         let (parts, body) = self.client.request(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();

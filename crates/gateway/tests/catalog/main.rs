@@ -6,5 +6,6 @@ mod coming_and_going;
 mod conflicts;
 mod describing;
 mod gate;
+mod guarded;
 mod passing;
 mod shop;

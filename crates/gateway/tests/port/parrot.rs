@@ -29,7 +29,7 @@ pub(crate) const TRAILING: &str = "x-grpc-test-echo-trailing-bin";
 /// The message of the interop case `special_status_message`.
 pub(crate) const SPECIAL: &str = "\t\ntest with whitespace\r\nand Unicode BMP ☺ and non-BMP 😈\t\n";
 
-/// Says what it hears. `fail` fails with [`SPECIAL`], `sleep` takes for ever, `timeout` tells the timeout of the call and `caller` who makes it, and a number that is watched
+/// Says what it hears. `fail` fails with [`SPECIAL`], `sleep` takes for ever, `timeout` tells the timeout of the call `caller` who makes it and `ids` by what it is known, and a number that is watched
 /// counts up to it; `open` never ends, and `broken` fails after two.
 #[derive(Clone, Default)]
 pub(crate) struct Parrot {
@@ -89,6 +89,10 @@ impl Parrot {
             "timeout" => {
                 let timeout = call.metadata().get("grpc-timeout").map(|value| value.to_str().unwrap().to_owned());
                 Ok(Answered::new(timeout.unwrap_or_default()))
+            }
+            "ids" => {
+                let of = |name| call.metadata().get(name).map_or("", |value| value.to_str().unwrap());
+                Ok(Answered::new(format!("{} {}", of("x-request-id"), of("traceparent"))))
             }
             "caller" => Ok(Answered::new(format!("{:?}", call.extensions().get::<gateway::Peer>()))),
             _ => Ok(Answered::new(call.into_inner())),

@@ -3,6 +3,7 @@
 use crate::authority::{Authority, Signed};
 use crate::harness::{Port, client, eventually, line};
 use crate::parrot::{PARROT, Parrot, Perch, Perched};
+use ::guard::CertificateRule;
 use bytes::Bytes;
 use gateway::{ClientCertificate, Config, TlsConfig};
 use http::{Request, Version};
@@ -10,6 +11,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::ExtendedKeyUsagePurpose::ClientAuth;
 use rustls::pki_types::ServerName;
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +20,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tonic::{Request as Call, Status};
+use tonic::{Code, Request as Call, Status};
 use tonic_prost::ProstCodec;
 
 /// A port with a certificate, and a parrot that tells who calls.
@@ -30,12 +32,16 @@ struct Vault {
 
 impl Vault {
     async fn open(change: impl FnOnce(&Authority, &mut TlsConfig)) -> Vault {
+        Vault::guarded(::guard::Config::default(), change).await
+    }
+
+    async fn guarded(guard: ::guard::Config, change: impl FnOnce(&Authority, &mut TlsConfig)) -> Vault {
         let authority = Authority::new();
         let (certificate_file, key_file) = authority.put(&authority.server());
         let mut tls = TlsConfig::new(certificate_file, key_file);
         change(&authority, &mut tls);
         let (upstream, perched) = Perch::Here.put(Parrot::default()).await;
-        let port = Port::start(Config { tls: Some(tls), ..Config::default() }, [(PARROT, upstream)]).await;
+        let port = Port::start(Config { tls: Some(tls), guard, ..Config::default() }, [(PARROT, upstream)]).await;
         Vault { port, authority, _perched: perched }
     }
 
@@ -110,6 +116,31 @@ async fn a_required_certificate_is_required_and_its_names_reach_the_service() {
     assert!(caller.contains("address: 127.0.0.1"), "{caller}");
     assert!(vault.caller(None).await.is_err());
     assert!(vault.caller(Some(&stranger)).await.is_err());
+}
+
+#[tokio::test]
+async fn a_certificate_says_who_calls() {
+    let rule = |name: &str, role: &str| CertificateRule {
+        name: name.to_owned(),
+        roles: vec![role.to_owned()],
+        claims: BTreeMap::new(),
+    };
+    let guard = ::guard::Config {
+        certificates: vec![rule("till.example", "clerk"), rule("CN=boss", "operator")],
+        ..::guard::Config::default()
+    };
+    let vault = Vault::guarded(guard, |authority, tls| {
+        tls.client_ca_file = Some(authority.ca_file());
+        tls.client_certificate = ClientCertificate::Optional;
+    })
+    .await;
+    let [till, boss, other] = [("till-7", "till.example"), ("boss", "boss.example"), ("other", "other.example")]
+        .map(|(subject, name)| vault.authority.sign(subject, &[name], ClientAuth));
+
+    assert!(vault.caller(Some(&boss)).await.is_ok());
+    assert_eq!(vault.caller(Some(&till)).await.unwrap_err().code(), Code::PermissionDenied);
+    assert_eq!(vault.caller(Some(&other)).await.unwrap_err().code(), Code::Unauthenticated);
+    assert_eq!(vault.caller(None).await.unwrap_err().code(), Code::Unauthenticated);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a failure is a panic")]
 
 mod access;
+mod bucket;
 mod cluster;
 mod jwt;
 mod limits;

@@ -32,13 +32,20 @@ pub(crate) struct Caller {
 pub(crate) struct Wish {
     draft: Result<Draft, Violations>,
     key: Option<Key>,
+    /// How long whoever asks waits for the answer, if that was said.
+    timeout: Option<Duration>,
 }
 
 impl Wish {
     /// Reads a request that arrived at `now`.
     pub(crate) fn read(mut request: wire::CreateOrderRequest, now: Instant) -> Self {
         let key = key(&mut request);
-        Wish { draft: Draft::parse(request, now), key }
+        Wish { draft: Draft::parse(request, now), key, timeout: None }
+    }
+
+    /// The same of somebody who waits for so long.
+    pub(crate) fn within(self, timeout: Option<Duration>) -> Self {
+        Wish { timeout, ..self }
     }
 }
 
@@ -69,8 +76,11 @@ impl Orders {
     /// A key that is new, as nearly all are, costs no look-up: it is written with the order, and only what fails is looked up. So a repeated
     /// call is answered with its order even if the same request would be refused by now.
     pub(crate) async fn create(&self, wish: Wish, caller: &Caller) -> Result<Taken, Error> {
-        let Wish { draft, key } = wish;
-        let taken = self.take(draft, key.as_ref(), caller).await;
+        let Wish { draft, key, timeout } = wish;
+        let usual = Duration::from_millis(self.config.replica_wait_ms);
+        // Half of what the caller gives: so it learns that there is no such restaurant, and not only that its time is over.
+        let patience = timeout.map_or(usual, |timeout| usual.min(timeout / 2));
+        let taken = self.take((draft, patience), key.as_ref(), caller).await;
         let (Err(error), Some(key)) = (&taken, key) else { return taken.map(Taken::Now) };
         if error.is_fault() && !error.is_conflict() {
             return taken.map(Taken::Now);
@@ -82,8 +92,13 @@ impl Orders {
         }
     }
 
-    async fn take(&self, draft: Result<Draft, Violations>, key: Option<&Key>, caller: &Caller) -> Result<Order, Error> {
-        let mut order = self.place(draft?).await?;
+    async fn take(
+        &self,
+        (draft, patience): (Result<Draft, Violations>, Duration),
+        key: Option<&Key>,
+        caller: &Caller,
+    ) -> Result<Order, Error> {
+        let mut order = self.place(draft?, patience).await?;
         if let Some(validators) = &self.validators {
             validators.validate(&order).await?;
         }
@@ -99,9 +114,8 @@ impl Orders {
         Ok(order)
     }
 
-    /// Prices a draft by the menu that is known here.
-    async fn place(&self, draft: Draft) -> Result<Order, Error> {
-        let patience = Duration::from_millis(self.config.replica_wait_ms);
+    /// Prices a draft by the menu that is known here; waits up to `patience` to learn of one.
+    async fn place(&self, draft: Draft, patience: Duration) -> Result<Order, Error> {
         let menu = self.replica.menu(draft.restaurant_id, patience).await?;
         let priced = price(draft.lines, &menu)?;
         let id = OrderId::generate();

@@ -186,11 +186,15 @@ fn pause_before_next(answer: &Result<Response<Body>, Fault>, may_repeat: bool) -
         Err(Fault::NotSent { .. }) => Next::Soon,
         Err(Fault::Broken { .. } | Fault::Late { .. }) if may_repeat => Next::Soon,
         Err(Fault::Broken { .. } | Fault::Late { .. }) => Next::Never,
-        Ok(response) if may_repeat && code_of(response.headers()) == Some(Code::Unavailable) => {
-            pushback(response.headers())
-        }
+        Ok(response) if may_repeat && is_given_up(response.headers()) => pushback(response.headers()),
         Ok(_) => Next::Never,
     }
+}
+
+/// Whether a server has given a call up that its caller has not: a caller that has is not here any more. gRPC's servers in C++ and Python say
+/// CANCELLED to calls that have come and were not begun when they are stopped.
+fn is_given_up(headers: &HeaderMap) -> bool {
+    matches!(code_of(headers), Some(Code::Unavailable | Code::Cancelled))
 }
 
 fn pushback(headers: &HeaderMap) -> Next {
@@ -203,7 +207,7 @@ fn pushback(headers: &HeaderMap) -> Next {
 
 fn is_failure(answer: &Result<Response<Body>, Fault>) -> bool {
     match answer {
-        Ok(response) => code_of(response.headers()) == Some(Code::Unavailable),
+        Ok(response) => is_given_up(response.headers()),
         Err(_) => true,
     }
 }
@@ -236,6 +240,9 @@ mod tests {
         assert_eq!(pause_before_next(&unavailable(None), false), Next::Never);
         assert_eq!(pause_before_next(&unavailable(None), true), Next::Soon);
         assert_eq!(pause_before_next(&unsent(), false), Next::Soon);
+        let cancelled = || Ok(Status::cancelled("").into_http());
+        assert_eq!(pause_before_next(&cancelled(), true), Next::Soon);
+        assert_eq!(pause_before_next(&cancelled(), false), Next::Never);
     }
 
     #[test]

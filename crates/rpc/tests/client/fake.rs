@@ -61,13 +61,17 @@ struct Told {
 
 impl Fake {
     pub(crate) async fn start() -> Self {
+        Fake::start_at(SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    pub(crate) async fn start_at(address: SocketAddr) -> Self {
         let told = Told {
             act: Arc::new(Mutex::new(Act::Answer)),
             let_go: Arc::new(Semaphore::new(0)),
             calls: Arc::default(),
             checks: Arc::default(),
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let connections = Arc::new(AtomicUsize::new(0));
         let counter = connections.clone();

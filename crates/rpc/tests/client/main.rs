@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a failure is a panic")]
 
 mod fake;
+mod interview;
 
 use discovery::{Endpoint, Endpoints, Standing};
 use fake::{Act, Fake, call, call_with, caller, eventually, repeatable};

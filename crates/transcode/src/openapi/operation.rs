@@ -79,7 +79,8 @@ fn body(route: &Route, components: &mut Components<'_>) -> (Json, bool) {
             components.message_without(&route.rpc.input, &bound)
         }
         Body::Field(field) => match (as_message(field), &route.update_mask) {
-            (Some(of), Some(mask)) => (components.changes(&of, mask), schema::is_required(field)),
+            // Without a body nothing changes.
+            (Some(of), Some(mask)) => (components.changes(&of, mask), false),
             _ => (components.field(field, Side::Body), schema::is_required(field)),
         },
     }

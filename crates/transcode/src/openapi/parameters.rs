@@ -18,8 +18,8 @@ const DEPTH_MAX: usize = 3;
 /// Parameters of a query that are described; more are bound nevertheless. Twice what the widest list methods have.
 pub(crate) const DESCRIBED_MAX: usize = 100;
 
-/// Whole seconds from 2 on: less is taken as well, and a service that waits a second for what it needs would not answer in time.
-const REQUEST_TIMEOUT: &str = "^([2-9]|[1-9][0-9]{1,4})$";
+/// Seconds from half a one on: less is taken as well, and is too little for many a call.
+const REQUEST_TIMEOUT: &str = "^(0\\.[5-9]|[1-9][0-9]{0,4}(\\.[0-9]{1,3})?)$";
 
 /// Every parameter of a route, and whether its query has more than are described.
 pub(crate) fn of(
@@ -178,18 +178,27 @@ pub(crate) fn components() -> Map<String, Json> {
     [
         (
             "Request-Timeout",
-            "Seconds after which the call is given up, with 504; fractions are taken, and much is cut to what the gateway grants.",
+            "Seconds after which the call is given up, with 504; more than the gateway grants is cut to that.",
             json!({"type": "string", "pattern": REQUEST_TIMEOUT}),
         ),
-        ("Idempotency-Key", "Makes a repeated call safe: the same key and request give the same answer.", visible.clone()),
+        (
+            "Idempotency-Key",
+            "Makes a repeated call safe: the same key and request give the same answer.",
+            visible.clone(),
+        ),
         ("If-None-Match", "The `ETag` of what is known; 304 when it is still the same.", visible.clone()),
         ("If-Match", "The `ETag` of what is to be changed; 412 when it is another by now.", visible.clone()),
-        ("Range", "A part of the body, such as `bytes=0-1023`.", json!({"type": "string", "pattern": "^bytes=[0-9]{1,15}-$"})),
+        (
+            "Range",
+            "A part of the body, such as `bytes=0-1023`.",
+            json!({"type": "string", "pattern": "^bytes=[0-9]{1,15}-$"}),
+        ),
         ("If-Range", "The `ETag` that the part must be of; the whole is sent when it is another.", visible),
     ]
     .into_iter()
     .map(|(name, description, schema)| {
-        let parameter = json!({"name": name, "in": "header", "required": false, "description": description, "schema": schema});
+        let parameter =
+            json!({"name": name, "in": "header", "required": false, "description": description, "schema": schema});
         (name.to_owned(), parameter)
     })
     .collect()

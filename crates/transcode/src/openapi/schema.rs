@@ -98,7 +98,10 @@ impl<'d> Components<'d> {
         };
         let mut properties = Map::new();
         for field in of.fields().filter(is_changed) {
-            let can_be_cleared = field.is_list() || field.is_map() || matches!(field.kind(), Kind::Message(_));
+            // To null is to clear it: to the default, if that is told from nothing given by the mask alone.
+            let is_choice = matches!(field.kind(), Kind::Enum(_));
+            let is_message = matches!(field.kind(), Kind::Message(_));
+            let can_be_cleared = field.is_list() || is_message || !(field.supports_presence() || is_choice);
             let schema = match field.kind() {
                 Kind::Enum(of) if !field.is_list() => enumeration(&of, Side::Body, Zero::Refused),
                 _ => self.field(&field, Side::Body),

@@ -12,3 +12,4 @@ mod requests;
 mod rest_cases;
 mod round_trip;
 mod uploads;
+mod versions;

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use std::collections::BTreeMap;
 
 /// Where this one answers otherwise than most of the others who agree: the case, the status, and the reason.
-const DIFFERENT: [(&str, u16, &str); 16] = [
+const DIFFERENT: [(&str, u16, &str); 17] = [
     ("path.empty_seg", 404, "a variable of one segment is never empty; an id that is missing is no id"),
     ("path.multi_pct", 200, "an encoded slash is a part of its segment (RFC 3986 2.2)"),
     (
@@ -27,6 +27,7 @@ const DIFFERENT: [(&str, u16, &str); 16] = [
     ("b.dup", 400, "readers of JSON differ on which of two keys counts (RFC 8259 4)"),
     ("b.get_with_body", 400, "a body where none is mapped is neither merged nor ignored"),
     ("b.big", 413, "the limit of a body is seen here, and told as what it is"),
+    ("r.etag", 304, "`If-None-Match: *` of what is there is answered without it (RFC 9110 13.1.2)"),
     ("s.err2_sse", 200, "the last event tells how the stream ended"),
 ];
 

@@ -1,13 +1,20 @@
-//! The JavaScript client of gRPC-Web that tests run, from npm's registry.
+//! The JavaScript clients of gRPC-Web that tests run, from npm's registry.
 
 use crate::command::{Failed, program, workspace};
 use std::path::PathBuf;
 
-const PACKAGES: [&str; 3] = ["@bufbuild/protobuf@2.17.0", "@connectrpc/connect@2.2.0", "@connectrpc/connect-web@2.2.0"];
+/// The official client and what it speaks through in node; Connect's client; and what reads a contract at run time.
+const PACKAGES: [&str; 5] = [
+    "grpc-web@2.1.1",
+    "xhr2@0.2.1",
+    "@connectrpc/connect@2.2.0",
+    "@connectrpc/connect-web@2.2.0",
+    "@bufbuild/protobuf@2.17.0",
+];
 /// Where they are, below the workspace.
 const FOLDER: &str = "target/tools/grpc-web";
-/// What is there when the last of them is.
-const INSTALLED: &str = "node_modules/@connectrpc/connect-web/package.json";
+/// What npm writes last.
+const INSTALLED: &str = "node_modules/.package-lock.json";
 
 /// Where their folder is, once they are there.
 pub(super) fn found() -> Result<PathBuf, Failed> {

@@ -14,9 +14,18 @@ pub(super) struct Environment {
 
 /// Tests an API by its description.
 pub(super) const SCHEMATHESIS: Environment = Environment { name: "schemathesis", packages: &["schemathesis==4.32.5"] };
-/// A gRPC client of another family than ours.
-pub(super) const GRPC: Environment =
-    Environment { name: "grpc-python", packages: &["grpcio==1.85.3", "protobuf==7.36.2"] };
+/// gRPC of another family than ours, for clients and for services: what `deploy/examples/library/requirements.txt` names.
+pub(super) const GRPC: Environment = Environment {
+    name: "grpc-python",
+    packages: &[
+        "googleapis-common-protos==1.76.0",
+        "grpcio==1.85.3",
+        "grpcio-health-checking==1.85.1",
+        "grpcio-reflection==1.85.1",
+        "grpcio-tools==1.85.1",
+        "protobuf==7.36.2",
+    ],
+};
 
 /// The file that says what is installed.
 const MARK: &str = "packages";

@@ -31,6 +31,9 @@ def before_call(context, case, kwargs):
     if query.get("pageToken"):
         # Only those that a page gave out.
         query["pageToken"] = ""
+    if query.get("updateMask") and not isinstance(body, dict):
+        # What is named must be given.
+        query["updateMask"] = ""
     if isinstance(body, dict):
         mend = MEND.get(case.operation.label)
         if mend:

@@ -119,7 +119,7 @@ mod tests {
         check(vec![message(), Ok(Frame::trailers(trailers))], false, "message;....\u{f}grpc-status:0\r\n");
         check(vec![], true, "");
         check(vec![message(), Err(Status::aborted(""))], false, "message;....\u{10}grpc-status:10\r\n");
-        let lost = "....Sgrpc-status:2\r\ngrpc-message:the%20service%20ended%20its%20answer%20without%20a%20status\r\n";
+        let lost = "....Ygrpc-status:2\r\ngrpc-message:the%20service%20ended%20its%20answer%20without%20a%20status\r\n";
         check(vec![], false, lost);
     }
 }
