@@ -39,6 +39,9 @@ macro_rules! packaged {
     };
 }
 
+/// Where all of them are.
+const FOLDER: &str = "/docs";
+
 static FILES: LazyLock<[File; 5]> = LazyLock::new(|| {
     let script = "text/javascript; charset=utf-8";
     [
@@ -62,6 +65,10 @@ static FILES: LazyLock<[File; 5]> = LazyLock::new(|| {
 
 /// The file at a path.
 pub(crate) fn at(path: &str) -> Option<&'static File> {
+    // Nearly all paths are others, and the files are made ready when the first is asked for.
+    if !path.starts_with(FOLDER) {
+        return None;
+    }
     FILES.iter().find(|file| file.path == path)
 }
 

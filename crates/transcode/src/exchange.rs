@@ -67,7 +67,11 @@ pub(crate) async fn answer(response: Response<Body>, bytes_max: usize) -> Result
     while let Some(frame) = body.frame().await {
         match frame?.into_data() {
             Ok(data) => message.add(data)?,
-            Err(frame) => trailers = frame.into_trailers().unwrap_or_default(),
+            // Nothing follows them.
+            Err(frame) => {
+                trailers = frame.into_trailers().unwrap_or_default();
+                break;
+            }
         }
     }
     if trailers.get(STATUS).is_some_and(|status| status == "0") {

@@ -47,11 +47,9 @@ const LINES: [&str; 3] = ["application/x-ndjson", "application/ndjson", "applica
 pub(crate) fn request(method: &Method, headers: &HeaderMap) -> Result<HeaderMap, Refused> {
     let mut metadata = HeaderMap::new();
     // What only reads can be done twice, and its first answer would be out of date.
-    let is_kept = |name: &&HeaderName| !(method.is_safe() && **name == IDEMPOTENCY_KEY);
-    for name in FORWARDED.iter().filter(is_kept) {
-        for value in headers.get_all(name) {
-            metadata.append(name, value.clone());
-        }
+    let is_kept = |name: &HeaderName| !(method.is_safe() && *name == IDEMPOTENCY_KEY);
+    for (name, value) in headers.iter().filter(|(name, _)| FORWARDED.contains(name) && is_kept(name)) {
+        metadata.append(name, value.clone());
     }
     if let Some(timeout) = timeout(headers)? {
         metadata.insert(rpc::timeout::HEADER, rpc::timeout::encode(timeout));

@@ -10,12 +10,13 @@ pub(super) fn peers() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/peers")
 }
 
-/// Our gateway as a product of its own, which asks the service what it offers.
+/// Our gateway as a product of its own, which asks the service what it offers, and asks its rules before each call.
 pub(super) fn ours(listen: SocketAddr, backend: SocketAddr, folder: &Path) -> Measured<String> {
     let admin = servers::free::address();
-    let text = format!(
-        "listen = \"{listen}\"\nadmin_listen = \"{admin}\"\n[gateway.services.greeter]\nfrom = \"http://{backend}\"\n"
-    );
+    let text = include_str!("comanda.toml")
+        .replace("LISTEN", &listen.to_string())
+        .replace("ADMIN", &admin.to_string())
+        .replace("BACKEND", &backend.to_string());
     write(&folder.join("comanda.toml"), text)
 }
 

@@ -113,7 +113,7 @@ impl Endpoint {
     /// Makes an attempt. What was not sent comes back, so that it can be sent elsewhere.
     pub(crate) async fn attempt(
         self: Arc<Self>,
-        mut request: Request<Body>,
+        mut request: Box<Request<Body>>,
         permit: Option<OwnedPermit>,
         terms: Terms,
     ) -> Result<Response<Body>, (Fault, Option<Box<Request<Body>>>)> {

@@ -106,10 +106,10 @@ impl Sender {
     }
 
     /// Makes a call. Dropping the future, or the body of the answer, cancels it.
-    pub(crate) async fn send(mut self, request: Request<Body>) -> Result<Response<Body>, Failed> {
+    pub(crate) async fn send(mut self, request: Box<Request<Body>>) -> Result<Response<Body>, Failed> {
         if let Err(error) = poll_fn(|context| self.requests.poll_ready(context)).await {
             self.gone.cancel();
-            return Err(Failed::Returned(Box::new(request), Arc::new(error)));
+            return Err(Failed::Returned(request, Arc::new(error)));
         }
         let (mut head, mut body) = request.into_parts();
         if head.version < Version::HTTP_2 {

@@ -68,7 +68,7 @@ impl Service<Request<Body>> for Visit {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let (line, peer) = (self.line.clone(), self.peer.clone());
         Box::pin(async move {
-            line.send(request).await.map_err(|failed| match failed {
+            line.send(Box::new(request)).await.map_err(|failed| match failed {
                 Failed::Returned(_, source) | Failed::Refused(source) => Fault::NotSent { peer, source },
                 Failed::Broken(source) => Fault::Broken { peer, source },
             })

@@ -51,23 +51,27 @@ impl Line {
         if self.is_in_process() { Fault::NotRunning } else { Fault::NoEndpoint }
     }
 
-    pub(crate) async fn send(&self, request: Request<Body>) -> Result<Response<Body>, Failed> {
+    /// Makes a call. Its request comes in a box, as it is moved through the futures of all that wait for it.
+    pub(crate) async fn send(&self, mut request: Box<Request<Body>>) -> Result<Response<Body>, Failed> {
         match self {
             Line::InProcess(server) => {
                 let server = server.borrow().clone();
                 match server {
                     Some(mut server) => {
-                        let Ok(answer) = server.call(request).await;
+                        let Ok(answer) = server.call(*request).await;
                         Ok(answer)
                     }
-                    None => Err(Failed::Returned(Box::new(request), Arc::new(Down))),
+                    None => Err(Failed::Returned(request, Arc::new(Down))),
                 }
             }
             Line::Http2(sender, authority) => {
                 let sender = sender.borrow().clone();
                 match sender {
-                    Some(sender) => sender.send(to(authority, request)).await,
-                    None => Err(Failed::Returned(Box::new(request), Arc::new(Down))),
+                    Some(sender) => {
+                        address(&mut request, authority);
+                        sender.send(request).await
+                    }
+                    None => Err(Failed::Returned(request, Arc::new(Down))),
                 }
             }
         }
@@ -75,7 +79,7 @@ impl Line {
 }
 
 /// Addresses a request to the endpoint.
-fn to(authority: &Authority, mut request: Request<Body>) -> Request<Body> {
+fn address(request: &mut Request<Body>, authority: &Authority) {
     let mut parts = std::mem::take(request.uri_mut()).into_parts();
     parts.scheme = Some(Scheme::HTTP);
     parts.authority = Some(authority.clone());
@@ -83,5 +87,4 @@ fn to(authority: &Authority, mut request: Request<Body>) -> Request<Body> {
     if let Ok(uri) = Uri::from_parts(parts) {
         *request.uri_mut() = uri;
     }
-    request
 }

@@ -187,6 +187,7 @@ impl Shared {
         let mut need = Need { tried, wanted: request.extensions().get().copied() };
         let terms = Terms::of(&request, &self.methods, &self.config);
         let mut left = self.members.borrow().len().max(1);
+        let mut request = Box::new(request);
         loop {
             let Picked { endpoint, permit } = self.pick(&need).await?;
             let name = endpoint.name.clone();
@@ -196,7 +197,7 @@ impl Shared {
                     left -= 1;
                     self.metrics.again(Again::Moved);
                     need.tried.0.push(name);
-                    request = *unsent;
+                    request = unsent;
                 }
                 Err((fault, _)) => return Err(fault),
             }

@@ -24,7 +24,7 @@ pub(super) async fn check(line: &Line) -> Outcome {
         .header("te", "trailers")
         .body(Body::new(Full::new(Bytes::from_static(REQUEST))));
     let Ok(request) = request else { return Outcome::Ignored };
-    let Ok(response) = line.send(request).await else { return Outcome::Failure };
+    let Ok(response) = line.send(Box::new(request)).await else { return Outcome::Failure };
     if let Some(code) = super::fault::code_of(response.headers()) {
         return if matches!(code, Code::Unimplemented | Code::NotFound) { Outcome::Success } else { Outcome::Failure };
     }
