@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 /// Numbers of a stream.
 const STREAMED: usize = 10_000;
 /// Paragraphs of about 130 bytes as JSON: together 1 MiB.
-const PARAGRAPHS_OF_BIG: usize = 8_000;
+const PARAGRAPHS_OF_BIG: usize = 8_800;
 /// What of 64 connections is busy on one HTTP/2 connection.
 const STREAMS_OF_GRPC: usize = 8;
 

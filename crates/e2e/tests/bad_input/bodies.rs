@@ -73,10 +73,12 @@ async fn a_body_of_another_type_or_encoding_is_refused() {
         let call = table.http.call(Method::POST, "/v1/orders").header("content-type", content_type).body(order.clone());
         table.refused(content_type, call, 415, "").await;
     }
-    for encoding in ["gzip", "br", "deflate", "gzip, identity"] {
+    for encoding in ["br", "deflate", "gzip, identity"] {
         let call = table.http.post("/v1/orders", &table.shop.order()).header("content-encoding", encoding);
         table.refused(encoding, call, 415, "").await;
     }
+    let call = table.http.post("/v1/orders", &table.shop.order()).header("content-encoding", "gzip");
+    table.refused("what is not gzip", call, 400, "").await;
     for content_type in ["application/json; charset=utf-8", "APPLICATION/JSON", "application/problem+json"] {
         let call = table.http.call(Method::POST, "/v1/orders").header("content-type", content_type).body(order.clone());
         table.taken(content_type, call, 201).await;
