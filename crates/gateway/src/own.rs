@@ -11,7 +11,7 @@ use http_body_util::Full;
 use serde_json::json;
 use tonic::Status;
 use tonic::body::Body;
-use transcode::Document;
+use transcode::{Document, Guards, Security};
 
 /// The media type of OpenMetrics.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -144,20 +144,31 @@ fn root() -> Bytes {
 }
 
 /// What the OpenAPI document says of itself.
-pub(crate) fn document() -> Document {
-    described("Comanda", ABOUT)
+pub(crate) fn document(guard: &guard::Config) -> Document {
+    described("Comanda", ABOUT, guard)
 }
 
 /// The same where Comanda's contract is not served.
-pub(crate) fn foreign_document() -> Document {
-    described("Gateway", "All services behind this gateway.")
+pub(crate) fn foreign_document(guard: &guard::Config) -> Document {
+    described("Gateway", "All services behind this gateway.", guard)
 }
 
-fn described(title: &str, description: &str) -> Document {
+fn described(title: &str, description: &str, guard: &guard::Config) -> Document {
+    let takes_tokens = (!guard.issuers.is_empty()).then_some(Security::Bearer);
+    let has_keys = !guard.api_keys.is_empty() || guard.api_keys_file.is_some();
+    let takes_keys = has_keys.then(|| Security::ApiKey("X-Api-Key".to_owned()));
     Document {
         title: title.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         description: description.to_owned(),
+        security: takes_tokens.into_iter().chain(takes_keys).collect(),
+        takes_anonymous: guard.is_open(),
+        guards: Guards {
+            keeps_answers: guard.idempotency.store != guard::StoreKind::Nowhere,
+            limits_rates: !guard.rates.is_empty(),
+            ..Guards::default()
+        },
+        recognise_repeats: vec!["comanda.".to_owned()],
         formats: proto::formats::formats(),
         ..Document::default()
     }

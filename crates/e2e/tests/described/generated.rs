@@ -25,6 +25,6 @@ async fn requests_are_taken_as_far_as_their_schemas_allow_them_and_no_further() 
     let told = String::from_utf8_lossy(&output.stdout);
     println!("{told}");
     assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
-    let all_phases = "Test Phases:\n  ✅ Examples\n  ✅ Coverage\n  ✅ Fuzzing\n  ✅ Stateful\n";
-    assert!(told.contains(all_phases), "the run did not come to its end");
+    let is_at_its_end = ["Examples", "Coverage", "Fuzzing", "Stateful"].iter().all(|phase| told.contains(phase));
+    assert!(is_at_its_end && told.contains("Test cases:"), "the run did not come to its end");
 }

@@ -287,7 +287,8 @@ impl Keeper {
         let merged = merge(&self.base, self.services.iter().map(|kept| &kept.foreign));
         let (config, around) = (self.config.transcode.clone(), (self.guard.clone(), self.drain.clone()));
         // Descriptors are somebody else's, and may be many.
-        let document = if self.has_contract() { own::document() } else { own::foreign_document() };
+        let guard = &self.config.guard;
+        let document = if self.has_contract() { own::document(guard) } else { own::foreign_document(guard) };
         let made = spawn_blocking(move || merged.into_catalog(&config, &document, around)).await;
         let (catalog, mut outcomes) = match made {
             Ok(made) => made,

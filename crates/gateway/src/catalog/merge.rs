@@ -130,7 +130,7 @@ impl Merged {
     }
 }
 
-/// Types of the same name that mean something else: each service has its own, so only the OpenAPI document cannot show both.
+/// Types of the same name that mean something else: each service has its own, and the OpenAPI document numbers them.
 fn type_conflicts(foreign: &Foreign, before: &[&Foreign]) -> BTreeSet<String> {
     let descriptions = |it: &Foreign| {
         let mut all: BTreeMap<u64, Arc<super::description::Description>> = BTreeMap::new();

@@ -20,6 +20,8 @@ pub struct Document {
     pub takes_anonymous: bool,
     /// What is done for every method before its service is called.
     pub guards: Guards,
+    /// How the full names of methods begin that recognise repeated calls by themselves, so that their answers are not kept.
+    pub recognise_repeats: Vec<String>,
     /// Schemas of formats that field options name (`comanda.http.v1.limits`), by these names. They describe requests.
     pub formats: BTreeMap<String, Json>,
 }
@@ -36,7 +38,8 @@ pub enum Security {
 /// What stands before the services and can be seen by a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Guards {
-    /// Answers of POST and PATCH are kept by their `Idempotency-Key` and given again.
+    /// Answers of unary methods that change something are kept by an `Idempotency-Key` and given again, unless the request has a
+    /// `request_id`, by which its service recognises repeated calls.
     pub keeps_answers: bool,
     /// Answers of GET have an `ETag`.
     pub tags_entities: bool,

@@ -9,6 +9,8 @@ use super::schema::{Components, Side, is_required};
 use crate::query::{bindable, has_text_form};
 use crate::rule::{Body, FieldPath, Route, as_message};
 use http::Method;
+use prost_reflect::prost_types::MethodOptions;
+use prost_reflect::prost_types::method_options::IdempotencyLevel;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, Value};
 use serde_json::{Map, Value as Json, json};
 use std::collections::VecDeque;
@@ -155,9 +157,8 @@ fn declared_header(header: &DynamicMessage) -> Json {
 fn common(route: &Route, document: &Document) -> Vec<&'static str> {
     let is_unary = !route.rpc.is_stream() && !route.rpc.is_upload();
     let is_get = route.method == Method::GET;
-    let changes = [Method::POST, Method::PATCH].contains(&route.method);
     let mut names = vec!["Request-Timeout"];
-    if document.guards.keeps_answers && changes && is_unary && declared_headers(route).is_empty() {
+    if keeps_answers(route, document) {
         names.push("Idempotency-Key");
     }
     if document.guards.tags_entities && is_unary && is_get {
@@ -170,6 +171,16 @@ fn common(route: &Route, document: &Document) -> Vec<&'static str> {
         names.extend(["Range", "If-Range"]);
     }
     names
+}
+
+/// Whether answers of the route are kept by keys: of what changes something, and does not recognise repeated calls by itself.
+pub(crate) fn keeps_answers(route: &Route, document: &Document) -> bool {
+    let rpc = &route.rpc;
+    let options = rpc.descriptor.method_descriptor_proto().options.as_ref();
+    let changes = options.map(MethodOptions::idempotency_level) != Some(IdempotencyLevel::NoSideEffects);
+    let recognises_repeats = rpc.input.get_field_by_name("request_id").is_some()
+        || document.recognise_repeats.iter().any(|beginning| rpc.descriptor.full_name().starts_with(beginning));
+    document.guards.keeps_answers && !rpc.is_stream() && !rpc.is_upload() && changes && !recognises_repeats
 }
 
 /// The components that [`common`] names.

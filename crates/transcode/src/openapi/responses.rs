@@ -99,7 +99,7 @@ fn errors(route: &Route, document: &Document) -> Vec<&'static str> {
     if route.body != Body::None {
         statuses.extend(["408", "413", "415"]);
     }
-    if document.guards.keeps_answers && [Method::POST, Method::PATCH].contains(&route.method) {
+    if parameters::keeps_answers(route, document) {
         statuses.push("409");
     }
     if document.guards.tags_entities && ![Method::GET, Method::POST].contains(&route.method) {

@@ -191,6 +191,11 @@ fn who_calls_and_what_guards_do_is_described_when_it_is_so() {
     assert_eq!(openapi["servers"], json!([{"url": "https://api.example"}]));
     let got = &openapi["paths"]["/v1/things/{thingId}"]["get"];
     assert!(got["responses"].get("304").is_some() && got["responses"].get("401").is_some(), "{got}");
+    let key = json!({"$ref": "#/components/parameters/Idempotency-Key"});
+    let has_key = |operation: &Json| operation["parameters"].as_array().unwrap().contains(&key);
+    assert!(has_key(&openapi["paths"]["/v1/things"]["post"]), "its answers are kept");
+    let other = Document { recognise_repeats: vec!["kit.v1.Kit.Create".to_owned()], ..document };
+    assert!(!has_key(&crate::kit::transcoder().openapi(&other)["paths"]["/v1/things"]["post"]), "it knows by itself");
     let limited = &openapi["components"]["responses"]["ResourceExhausted"]["headers"];
     assert!(limited.get("RateLimit").is_some(), "{limited}");
 }
