@@ -17,6 +17,8 @@ pub(crate) const CONTINUATION: u8 = 9;
 pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
 
+/// The error code of who is told what the protocol does not allow.
+pub(crate) const PROTOCOL_ERROR: u32 = 1;
 /// The error code of who is asked for too much.
 pub(crate) const ENHANCE_YOUR_CALM: u32 = 11;
 

@@ -1,8 +1,8 @@
 //! Floods of frames on HTTP/2 connections.
 
 use crate::frames::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, HEADERS, Http2, PING, RST_STREAM, SETTINGS,
-    WINDOW_UPDATE, frame, head, header, text,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, HEADERS, Http2, PING, PROTOCOL_ERROR, RST_STREAM,
+    SETTINGS, WINDOW_UPDATE, frame, head, header, text,
 };
 use crate::storm::{platform, survives};
 
@@ -69,9 +69,11 @@ async fn streams_that_the_server_must_reset_are_ended_too() {
     })
     .await;
 
-    // 1,024 by default, and what was on its way. The server hangs up with frames unread, so that its last word may be lost with the line.
+    // 1,024 by default, and what was on its way. The server hangs up with frames unread, so that its last word may be lost with the line. It is
+    // another one when it has forgotten a stream already whose window is to grow.
     assert!(most < 5_000, "{most} streams on one connection");
-    assert!(codes.iter().all(|code| code.is_none_or(|code| code == ENHANCE_YOUR_CALM)), "{codes:?}");
+    let is_ended = |code: u32| code == ENHANCE_YOUR_CALM || code == PROTOCOL_ERROR;
+    assert!(codes.iter().all(|code| code.is_none_or(is_ended)), "{codes:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,6 +3,8 @@
 //! It stands around all attempts, so it counts what callers would have seen. What was never sent says nothing about the service, and a pool
 //! without endpoints fails fast by itself and is used again as soon as there is one; so neither opens this breaker.
 
+use super::endpoint::CHANCE_MIN;
+use super::fault::code_of;
 use super::told::Told;
 use super::{Attempt, Fault};
 use breaker::{Begins, Breaker, BreakerLayer, BreakerService, Classify, Outcome, Rejected, Verdict, grpc};
@@ -11,6 +13,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tonic::Code;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
@@ -67,6 +70,10 @@ struct OfService(grpc::Table);
 
 impl Classify for OfService {
     fn head(&self, status: StatusCode, headers: &HeaderMap, elapsed: Duration) -> Verdict {
+        // Callers who give no time at all would close the service to everybody.
+        if code_of(headers) == Some(Code::DeadlineExceeded) && elapsed < CHANCE_MIN {
+            return Verdict::Final(Outcome::Ignored);
+        }
         self.0.head(status, headers, elapsed)
     }
 
@@ -83,5 +90,22 @@ impl Classify for OfService {
 
     fn refuse(&self, rejected: &Rejected) -> Response<()> {
         self.0.refuse(rejected)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    /// A fuzzer's `Request-Timeout: 0.001` made UNAVAILABLE of everybody's calls.
+    #[test]
+    fn a_caller_who_gives_no_time_says_nothing_about_the_service() {
+        let mut too_late = HeaderMap::new();
+        too_late.insert("grpc-status", HeaderValue::from(Code::DeadlineExceeded as i32));
+        let judged = |elapsed| OfService(grpc::Table::default()).head(StatusCode::OK, &too_late, elapsed);
+
+        assert_eq!(judged(Duration::from_millis(1)), Verdict::Final(Outcome::Ignored));
+        assert_eq!(judged(Duration::from_secs(1)), Verdict::Final(Outcome::Failure));
     }
 }

@@ -22,7 +22,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 
 /// Less than this is no fair chance to answer, whatever the endpoint usually takes.
-const CHANCE_MIN: Duration = Duration::from_millis(50);
+pub(super) const CHANCE_MIN: Duration = Duration::from_millis(50);
 /// An endpoint has had its chance when it took this many times what it usually takes.
 const CHANCE: u32 = 2;
 
