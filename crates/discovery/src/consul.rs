@@ -8,6 +8,7 @@ mod disk;
 mod names;
 mod pool;
 mod query;
+mod snapshot;
 mod tag;
 mod tls;
 mod view;

@@ -6,8 +6,8 @@ use super::client::Client;
 use super::disk::Disk;
 use super::names::Names;
 use super::query::Query;
+use super::snapshot::Snapshot;
 use super::view::Rules;
-use super::watch::STORE_AGAIN_AFTER;
 use crate::error::chain;
 use crate::{Error, TagFeed};
 use lifecycle::Drain;
@@ -24,16 +24,16 @@ pub(super) struct TagWatch {
     tag: String,
     feed: TagFeed,
     names: Names,
-    disk: Option<Disk>,
-    stored_at: Option<Instant>,
+    snapshot: Snapshot,
 }
 
 impl TagWatch {
     pub(super) fn new(client: Arc<Client>, tag: &str, feed: TagFeed) -> Self {
         let config = client.config();
-        let (names, disk) = (Names::new(Rules::of(config)), Disk::of_tag(config, tag));
+        let names = Names::new(Rules::of(config));
+        let snapshot = Snapshot::new(Disk::of_tag(config, tag));
         let query = Query::new(client, feed.counters().clone(), "/v1/catalog/services".to_owned());
-        TagWatch { query, tag: tag.to_owned(), feed, names, disk, stored_at: None }
+        TagWatch { query, tag: tag.to_owned(), feed, names, snapshot }
     }
 
     /// Follows the tag until the drain.
@@ -57,15 +57,9 @@ impl TagWatch {
 
     /// Begins with the snapshot on disk, if there is one.
     async fn recall(&mut self) {
-        let Some(disk) = &self.disk else { return };
-        match disk.load::<BTreeSet<String>>().await {
-            Ok(Some((names, age))) => {
-                self.names.restore(names.clone());
-                self.feed.publish(names, Some(Error::FromDisk { service: format!("the tag {}", self.tag), age }));
-            }
-            Ok(None) => {}
-            Err(error) => warn!(tag = self.tag, file = %disk.file().display(), error = %error, "snapshot not readable"),
-        }
+        let Some((names, age)) = self.snapshot.recall::<BTreeSet<String>>().await else { return };
+        self.names.restore(names.clone());
+        self.feed.publish(names, Some(Error::FromDisk { service: format!("the tag {}", self.tag), age }));
     }
 
     async fn learn(&mut self) -> Result<(), Error> {
@@ -100,22 +94,9 @@ impl TagWatch {
         }
         if before.names != after.names {
             info!(tag = self.tag, services = after.names.len(), "services of the tag changed");
-            self.stored_at = None;
+            self.snapshot.outdate();
         }
-        self.store(&after.names).await;
-    }
-
-    /// Keeps a list for the next cold start; an empty one helps nobody.
-    async fn store(&mut self, names: &BTreeSet<String>) {
-        let Some(disk) = &self.disk else { return };
-        let is_stored = self.stored_at.is_some_and(|at| at.elapsed() < STORE_AGAIN_AFTER);
-        if is_stored || names.is_empty() {
-            return;
-        }
-        match disk.store(names.clone()).await {
-            Ok(()) => self.stored_at = Some(Instant::now()),
-            Err(error) => warn!(tag = self.tag, file = %disk.file().display(), error = %error, "snapshot not written"),
-        }
+        self.snapshot.keep(after.names.is_empty(), || BTreeSet::clone(&after.names)).await;
     }
 
     fn suffer(&mut self, error: Error) -> Duration {

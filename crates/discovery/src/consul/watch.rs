@@ -8,6 +8,7 @@ use super::answer::{self, Health};
 use super::client::{Client, segment};
 use super::disk::Disk;
 use super::query::Query;
+use super::snapshot::Snapshot;
 use super::view::{Rules, View};
 use crate::error::chain;
 use crate::{Endpoint, Error, Feed};
@@ -17,9 +18,6 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, info, warn};
 
-/// How often an unchanged snapshot is written again, so that its age on disk is told well enough.
-pub(super) const STORE_AGAIN_AFTER: Duration = Duration::from_secs(300);
-
 /// One service, and how far it has been followed.
 #[derive(Debug)]
 pub(super) struct Watch {
@@ -27,17 +25,17 @@ pub(super) struct Watch {
     service: String,
     feed: Feed,
     view: View,
-    disk: Option<Disk>,
-    stored_at: Option<Instant>,
+    snapshot: Snapshot,
 }
 
 impl Watch {
     pub(super) fn new(client: Arc<Client>, service: &str, feed: Feed) -> Self {
         let config = client.config();
-        let (view, disk) = (View::new(Rules::of(config)), Disk::of_service(config, service));
+        let view = View::new(Rules::of(config));
+        let snapshot = Snapshot::new(Disk::of_service(config, service));
         let path = format!("/v1/health/service/{}", segment(service));
         let query = Query::new(client, feed.counters().clone(), path);
-        Watch { query, service: service.to_owned(), feed, view, disk, stored_at: None }
+        Watch { query, service: service.to_owned(), feed, view, snapshot }
     }
 
     /// Follows the service until the drain.
@@ -58,19 +56,11 @@ impl Watch {
 
     /// Begins with the snapshot on disk, if there is one.
     async fn recall(&mut self) {
-        let Some(disk) = &self.disk else { return };
-        match disk.load::<Vec<Endpoint>>().await {
-            Ok(Some((endpoints, age))) => {
-                self.view.restore(&endpoints);
-                let now = Instant::now();
-                let fault = Error::FromDisk { service: self.service.clone(), age };
-                self.feed.publish(endpoints, now.checked_sub(age).unwrap_or(now), Some(fault));
-            }
-            Ok(None) => {}
-            Err(error) => {
-                warn!(service = self.service, file = %disk.file().display(), error = %error, "snapshot not readable");
-            }
-        }
+        let Some((endpoints, age)) = self.snapshot.recall::<Vec<Endpoint>>().await else { return };
+        self.view.restore(&endpoints);
+        let now = Instant::now();
+        let fault = Error::FromDisk { service: self.service.clone(), age };
+        self.feed.publish(endpoints, now.checked_sub(age).unwrap_or(now), Some(fault));
     }
 
     /// Asks once; says how long to wait before the next time.
@@ -110,24 +100,9 @@ impl Watch {
         }
         if *before.endpoints != *after.endpoints {
             debug!(service = self.service, endpoints = after.endpoints.len(), "endpoints changed");
-            self.stored_at = None;
+            self.snapshot.outdate();
         }
-        self.store(&after.endpoints).await;
-    }
-
-    /// Keeps a list for the next cold start; an empty one helps nobody.
-    async fn store(&mut self, endpoints: &[Endpoint]) {
-        let Some(disk) = &self.disk else { return };
-        let is_stored = self.stored_at.is_some_and(|at| at.elapsed() < STORE_AGAIN_AFTER);
-        if is_stored || endpoints.is_empty() {
-            return;
-        }
-        match disk.store(endpoints.to_vec()).await {
-            Ok(()) => self.stored_at = Some(Instant::now()),
-            Err(error) => {
-                warn!(service = self.service, file = %disk.file().display(), error = %error, "snapshot not written");
-            }
-        }
+        self.snapshot.keep(after.endpoints.is_empty(), || after.endpoints.to_vec()).await;
     }
 
     fn suffer(&mut self, error: Error) -> Duration {
