@@ -13,7 +13,6 @@ mod error;
 mod etag;
 mod exchange;
 mod headers;
-mod json;
 mod messages;
 mod multipart;
 mod openapi;

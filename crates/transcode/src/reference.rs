@@ -2,8 +2,8 @@
 
 use crate::decode::{self, Unknown};
 use crate::plan::time;
+use crate::text;
 use crate::violation::Violations;
-use crate::{json, text};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use prost::Message;
 use prost_reflect::{
@@ -39,7 +39,7 @@ impl Reference {
     /// # Errors
     /// All that is wrong with it.
     pub fn read(&self, json: &[u8]) -> Result<Vec<u8>, String> {
-        let value = json::parse(json)?;
+        let value = strict_json::parse(json)?;
         let mut violations = Violations::default();
         let read = decode::Reader::new(&mut violations, self.unknown).message(&self.message, &value, "");
         violations.into_result().map_err(|refused| refused.status.message().to_owned())?;

@@ -8,7 +8,7 @@ use crate::range::Asked;
 use crate::refused::Refused;
 use crate::rule::{Body, Route, as_message, set};
 use crate::violation::Violations;
-use crate::{Config, OneMessageEach, bind, decode, etag, json, text};
+use crate::{Config, OneMessageEach, bind, decode, etag, text};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, header};
@@ -197,7 +197,7 @@ fn bind_body(route: &Route, body: &[u8], message: &mut DynamicMessage, violation
         }
         return;
     }
-    let value = match json::parse(body) {
+    let value = match strict_json::parse(body) {
         Ok(value) => value,
         Err(complaint) => return violations.push("body", complaint),
     };

@@ -3,7 +3,6 @@
 use super::tables::{Field, Form, Kind, Label, Message, Tables};
 use super::time;
 use crate::decode::{self, DEPTH_MAX, Unknown};
-use crate::json::Strict;
 use crate::text;
 use crate::violation::Violations;
 use crate::wire::{self, Open, Payload};
@@ -13,6 +12,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
+use strict_json::Strict;
 
 /// Writes wire bytes as it reads.
 pub(crate) struct Reader<'p> {

@@ -1,4 +1,4 @@
-//! Strict JSON: one value, no trailing bytes, no key twice.
+//! Strict JSON: one value, no trailing bytes, no key twice, since two readers could take different ones.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -9,7 +9,7 @@ use std::fmt;
 ///
 /// # Errors
 /// Says what is wrong and where; a key that stands twice is an error, since readers differ on which one counts.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Value, String> {
+pub fn parse(bytes: &[u8]) -> Result<Value, String> {
     let text =
         std::str::from_utf8(bytes).map_err(|error| format!("is not UTF-8 after byte {}", error.valid_up_to()))?;
     let Strict(value) = serde_json::from_str(text).map_err(|error| format!("is not valid JSON: {error}"))?;
@@ -17,7 +17,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, String> {
 }
 
 /// A value that was read strictly.
-pub(crate) struct Strict(pub(crate) Value);
+#[derive(Debug, Clone, PartialEq)]
+pub struct Strict(pub Value);
 
 impl<'de> Deserialize<'de> for Strict {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
