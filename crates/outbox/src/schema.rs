@@ -27,6 +27,12 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("migrations/004_sqlite.sql"),
         postgres: Some(include_str!("migrations/004_postgres.sql")),
     },
+    Migration {
+        version: 5,
+        name: "pages without a copy",
+        sqlite: include_str!("migrations/005_sqlite.sql"),
+        postgres: Some(include_str!("migrations/005_postgres.sql")),
+    },
 ];
 
 /// Brings the tables of this crate up to date.

@@ -2,8 +2,8 @@
 //!
 //! Reading by position alone would skip a row whose transaction commits late; reading by transaction would invert a key, since a
 //! transaction may take its id early and then wait for the lock of a row. So a batch is what is visible in `to` and not in `from`, and
-//! within it positions give the order. `outbox_page` in the first migration says how a page is found without a sort or a scan of what is
-//! published.
+//! within it positions give the order. `outbox_page_head` in the migrations says how a page is found without a sort or a scan of
+//! what is published.
 
 use super::{Cursor, LANE, Mark, PAGE_BYTES_MAX, PAGE_ROWS_MAX, Page, Read};
 use crate::rows;
@@ -18,8 +18,17 @@ const SLOT_AGE_MAX: Duration = Duration::from_secs(60);
 
 pub(super) async fn read(store: &Store, epoch: i64, cursor: &Cursor) -> Result<Read, Error> {
     let query = Statement::new(
-        "SELECT position, message_id, effect_id, channel, key, kind, causation_id, traceparent, created_us, payload,
-         seen, top, epoch, paused, is_known FROM outbox_page(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "WITH head AS MATERIALIZED (SELECT * FROM outbox_page_head(?1, ?2, ?3, ?4, ?5, ?6, ?7)),
+         stands AS MATERIALIZED (SELECT after, last, seen::pg_snapshot AS upto FROM head WHERE position IS NULL)
+         SELECT position, message_id, effect_id, channel, key, kind, causation_id, traceparent, created_us, payload,
+         seen, top, epoch, paused, is_known FROM head
+         UNION ALL (
+         SELECT o.position, o.message_id, o.effect_id, o.channel, o.key, o.kind, o.causation_id, o.traceparent, o.created_us, o.payload,
+         NULL, NULL, NULL, NULL, NULL FROM outbox o
+         WHERE o.position > (SELECT after FROM stands) AND o.position <= (SELECT last FROM stands)
+         AND NOT pg_visible_in_snapshot(o.xid, (SELECT ?3::TEXT::pg_snapshot))
+         AND pg_visible_in_snapshot(o.xid, (SELECT upto FROM stands))
+         ORDER BY o.position)",
     );
     let after = if cursor.to.is_some() { cursor.position } else { 0 };
     let query = query.bind(LANE).bind(epoch).bind(cursor.from.as_str()).bind(cursor.to.clone());
@@ -44,7 +53,7 @@ pub(super) async fn read(store: &Store, epoch: i64, cursor: &Cursor) -> Result<R
     Ok(Read::Page(page))
 }
 
-/// The first row of a page.
+/// How things stood when a page was read.
 struct Standing {
     seen: String,
     top: i64,

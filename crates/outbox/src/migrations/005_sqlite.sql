@@ -1,0 +1,1 @@
+-- Nothing to do: a page is read without a function here.
