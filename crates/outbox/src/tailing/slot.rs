@@ -61,21 +61,32 @@ pub(super) enum Step {
     Open,
 }
 
-/// Decides what comes next. `had_slot`: whether the slot was read before, so that it must be there.
-pub(super) fn next_step(seen: &Seen, had_slot: bool, retained_bytes_max: i64) -> Result<Step, Trouble> {
+/// Whose the slot is that is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// Some other relay's, which has left it behind; or there is none.
+    Unknown,
+    /// This relay has just made it.
+    Made,
+    /// This relay has read it before, so that it must be there.
+    Read,
+}
+
+/// Decides what comes next.
+pub(super) fn next_step(seen: &Seen, origin: Origin, retained_bytes_max: i64) -> Result<Step, Trouble> {
     if !seen.has_log {
         return Err(Trouble::NoLog);
     }
     match &seen.slot {
-        None if had_slot => Err(Trouble::Gone),
+        None if origin == Origin::Read => Err(Trouble::Gone),
         None if !seen.is_published => Ok(Step::Publish),
         None => Ok(Step::Create),
         Some(slot) if !slot.is_ours => Err(Trouble::Foreign),
         Some(slot) if slot.is_read => Ok(Step::Free),
-        Some(_) if had_slot => judge(seen, retained_bytes_max).map_or(Ok(Step::Open), Err),
-        // One that a relay has left behind, and that is of no use any more.
-        Some(_) if judge(seen, retained_bytes_max).is_some() => Ok(Step::Drop),
-        Some(_) => Ok(Step::Open),
+        // What it holds from before is polled. To read it as well, all that the server wrote since then would have to be decoded once more:
+        // by every relay that takes over, and while its messages wait.
+        Some(_) if origin == Origin::Unknown => Ok(Step::Drop),
+        Some(_) => judge(seen, retained_bytes_max).map_or(Ok(Step::Open), Err),
     }
 }
 
@@ -147,14 +158,18 @@ pub(super) struct Maker {
 impl Maker {
     /// Does what is needed for the log to be read; returns how things stand then. Safe to do again at any time.
     pub(super) async fn make_ready(&self) -> Result<Seen, Setback> {
+        let mut origin = if self.had_slot { Origin::Read } else { Origin::Unknown };
         for _ in 0..LOOKS_MAX {
             let seen = look(&self.store).await?;
             if seen.epoch != self.epoch {
                 return Err(Cut::InUse.into());
             }
-            match next_step(&seen, self.had_slot, self.retained_bytes_max)? {
+            match next_step(&seen, origin, self.retained_bytes_max)? {
                 Step::Publish => commit(&self.store, Statement::new("SELECT outbox_tail_publish()")).await?,
-                Step::Create => self.create().await?,
+                Step::Create => {
+                    self.create().await?;
+                    origin = Origin::Made;
+                }
                 Step::Free => {
                     commit(&self.store, free(self.epoch)).await?;
                     sleep(LOOK_AGAIN_AFTER).await;

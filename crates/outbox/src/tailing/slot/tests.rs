@@ -23,48 +23,48 @@ fn slot() -> Slot {
 }
 
 #[track_caller]
-fn check(seen: &Seen, had_slot: bool, expected: Result<Step, &str>) {
-    let found = next_step(seen, had_slot, MAX).map_err(|trouble| trouble.reason());
+fn check(seen: &Seen, origin: Origin, expected: Result<Step, &str>) {
+    let found = next_step(seen, origin, MAX).map_err(|trouble| trouble.reason());
 
-    assert_eq!(found, expected, "{seen:?}, had_slot {had_slot}");
+    assert_eq!(found, expected, "{seen:?}, {origin:?}");
 }
 
 #[test]
 fn what_is_published_is_said_before_the_slot_is_made() {
-    check(&Seen { is_published: false, ..seen(None) }, false, Ok(Step::Publish));
-    check(&seen(None), false, Ok(Step::Create));
-    check(&seen(Some(slot())), false, Ok(Step::Open));
-    check(&seen(Some(slot())), true, Ok(Step::Open));
+    check(&Seen { is_published: false, ..seen(None) }, Origin::Unknown, Ok(Step::Publish));
+    check(&seen(None), Origin::Unknown, Ok(Step::Create));
+    check(&seen(Some(slot())), Origin::Made, Ok(Step::Open));
+    check(&seen(Some(slot())), Origin::Read, Ok(Step::Open));
 }
 
 #[test]
 fn without_a_logical_log_there_is_nothing_to_tail() {
-    check(&Seen { has_log: false, ..seen(None) }, false, Err("no_log"));
+    check(&Seen { has_log: false, ..seen(None) }, Origin::Unknown, Err("no_log"));
 }
 
 #[test]
 fn a_relay_that_was_replaced_is_made_to_let_go() {
-    check(&seen(Some(Slot { is_read: true, ..slot() })), false, Ok(Step::Free));
-    check(&seen(Some(Slot { is_read: true, ..slot() })), true, Ok(Step::Free));
+    check(&seen(Some(Slot { is_read: true, ..slot() })), Origin::Unknown, Ok(Step::Free));
+    check(&seen(Some(Slot { is_read: true, ..slot() })), Origin::Read, Ok(Step::Free));
 }
 
+/// Each relay that took over decoded all that the server had written since the slot was last confirmed, and was killed before it came to
+/// its end: 17,644 orders were not decided 30 s after the last of 255 faults.
 #[test]
-fn a_slot_that_was_left_behind_and_is_of_no_use_is_dropped() {
-    check(&seen(Some(Slot { is_lost: true, ..slot() })), false, Ok(Step::Drop));
-    check(&seen(Some(Slot { retained_bytes: MAX + 1, ..slot() })), false, Ok(Step::Drop));
-    // It reads the catalogs as they were at its place, without the publication.
-    check(&Seen { is_published: false, ..seen(Some(slot())) }, false, Ok(Step::Drop));
+fn a_slot_that_was_left_behind_is_made_anew() {
+    check(&seen(Some(slot())), Origin::Unknown, Ok(Step::Drop));
+    check(&seen(Some(Slot { is_lost: true, ..slot() })), Origin::Unknown, Ok(Step::Drop));
 }
 
 #[test]
 fn a_slot_that_was_read_and_is_of_no_use_is_trouble() {
-    check(&seen(None), true, Err("gone"));
-    check(&seen(Some(Slot { is_lost: true, ..slot() })), true, Err("lost"));
-    check(&seen(Some(Slot { retained_bytes: MAX + 1, ..slot() })), true, Err("retained"));
-    check(&Seen { is_published: false, ..seen(Some(slot())) }, true, Err("unpublished"));
+    check(&seen(None), Origin::Read, Err("gone"));
+    check(&seen(Some(Slot { is_lost: true, ..slot() })), Origin::Read, Err("lost"));
+    check(&seen(Some(Slot { retained_bytes: MAX + 1, ..slot() })), Origin::Read, Err("retained"));
+    check(&Seen { is_published: false, ..seen(Some(slot())) }, Origin::Read, Err("unpublished"));
 }
 
 #[test]
 fn a_slot_of_somebody_else_is_left_alone() {
-    check(&seen(Some(Slot { is_ours: false, is_read: true, ..slot() })), false, Err("foreign"));
+    check(&seen(Some(Slot { is_ours: false, is_read: true, ..slot() })), Origin::Unknown, Err("foreign"));
 }

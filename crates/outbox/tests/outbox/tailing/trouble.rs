@@ -161,7 +161,7 @@ async fn a_log_that_the_server_keeps_too_much_of_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_relay_that_died_is_replaced_and_its_slot_taken_over() {
+async fn a_relay_that_died_is_replaced_and_its_slot_made_anew() {
     let Some(mut world) = tailing_world().await else { return };
     let first = tails(&world).await;
     let mut subscription = world.subscribe().await;
