@@ -28,6 +28,13 @@ impl MessageId {
         Uuid::try_parse(text).ok().map(MessageId)
     }
 
+    /// When it was made, in microseconds since 1970, to the millisecond; `None` for an id of another kind.
+    #[must_use]
+    pub fn made_us(self) -> Option<i64> {
+        let (seconds, nanoseconds) = self.0.get_timestamp()?.to_unix();
+        i64::try_from(seconds).ok()?.checked_mul(1_000_000)?.checked_add(i64::from(nanoseconds / 1_000))
+    }
+
     /// The same id for the same text: for a message that came without one.
     pub(crate) fn derived(text: &str) -> Self {
         let digest = Sha256::digest(text.as_bytes());

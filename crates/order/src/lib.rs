@@ -25,7 +25,7 @@ use ::store::Store;
 use app::{Clients, Orders, Replies, Validators};
 use lifecycle::Tasks;
 use messaging::Bus;
-use outbox::{Consumer, Reviving};
+use outbox::{Answers, Consumer, Reviving};
 use proto::channel;
 use proto::comanda::order::v1::order_service_server::OrderServiceServer;
 use recent::Recent;
@@ -125,7 +125,8 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Star
         |name| Consumer { name, store: store.clone(), config: config.outbox.clone(), metrics: outbox_metrics.clone() };
     let work = outbox::consume(events, consumer(REPLICA_CONSUMER), replica, drain.clone());
     tasks.spawn("order-replica", work);
-    let handler = Reviving::new(store.clone(), Replies(orders.clone()));
+    let answers = Answers::default();
+    let handler = Reviving::new(store.clone(), answers.clone(), Replies(orders.clone()));
     let work = outbox::consume(replies, consumer(REPLIES_CONSUMER), handler, drain.clone());
     tasks.spawn("order-replies", work);
     let work = outbox::consume(commands, consumer(COMMANDS_CONSUMER), Clients(orders.clone()), drain.clone());
@@ -135,7 +136,8 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Star
     tasks.spawn("order-watch", outbox::watch(store.clone(), bus.clone(), &WATCHED, (), drain.clone()));
     let relay = outbox::relay(store.clone(), bus, config.outbox.clone(), outbox_metrics.clone(), drain.clone());
     tasks.spawn("order-relay", relay);
-    tasks.spawn("order-sweep", outbox::sweep(store.clone(), config.outbox, outbox_metrics.clone(), drain.clone()));
+    let sweep = outbox::sweep(store.clone(), config.outbox, answers, outbox_metrics.clone(), drain.clone());
+    tasks.spawn("order-sweep", sweep);
     tasks.spawn("order-outbox-observe", outbox::observe(store, outbox_metrics, drain.clone()));
     tasks.spawn("order-expiry", app::expire_orders(orders.clone(), drain.clone()));
     tasks.spawn("order-keys", app::forget_keys(orders.clone(), drain.clone()));

@@ -100,6 +100,11 @@ impl Config {
         }
     }
 
+    /// How long an answer may take before anything is made of it.
+    pub(crate) fn patience(&self) -> Duration {
+        Duration::from_millis(self.resend_first_ms)
+    }
+
     /// The pause before the attempt after `attempt`, which counts from 1. `noise` spreads it by a fifth in both directions, so that
     /// what failed together does not come again together.
     #[must_use]

@@ -13,6 +13,7 @@
 //! - [`diagnose`] names the cause of a backlog, from what [`service_facts`] and [`consumer_facts`] have found out.
 
 mod action;
+mod answers;
 mod append;
 mod audit;
 mod clock;
@@ -42,6 +43,7 @@ mod waiting;
 mod watch;
 
 pub use action::{Action, ActionKind, By, action, actions, discard, redrive};
+pub use answers::Answers;
 pub use append::append;
 pub use audit::{Audit, ParkedMessage, audit, probe};
 pub use config::{Config, NoLog, Publisher};

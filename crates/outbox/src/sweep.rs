@@ -1,20 +1,24 @@
 //! Sends a command again when its reply is late.
 
+use crate::answers::Answers;
 use crate::{Config, Metrics, journal, obligation, rows};
 use futures_util::future::join_all;
 use lifecycle::{Drain, Rhythm};
 use messaging::{Message, MessageId};
-use std::time::Duration;
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
 use store::{Change, Row, Statement, Store};
 use tracing::{debug, warn};
 
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Runs the sweep of one store until it is asked to drain. A fault is logged and tried again.
-pub async fn sweep(store: Store, config: Config, metrics: Metrics, drain: Drain) {
+/// Runs the sweep of one store until it is asked to drain; `answers`: what is heard from those who answer. A fault is logged and tried
+/// again.
+pub async fn sweep(store: Store, config: Config, answers: Answers, metrics: Metrics, drain: Drain) {
     let mut rhythm = Rhythm::every(PERIOD, drain);
+    let mut progress = Progress::new(config.patience());
     while rhythm.beat().await {
-        match resend_due(&store, &config).await {
+        match resend_due(&store, &config, &answers, &mut progress).await {
             Ok(0) => {}
             Ok(sent) => {
                 metrics.sent_again(sent);
@@ -25,20 +29,56 @@ pub async fn sweep(store: Store, config: Config, metrics: Metrics, drain: Drain)
     }
 }
 
-/// Appends a new attempt of each due command, unless an earlier one may still be in the outbox: while the relay is behind, sending again
-/// would only make it more so. Returns how many.
-async fn resend_due(store: &Store, config: &Config) -> Result<usize, store::Error> {
+/// How far the relay has come, as it was seen over a while.
+///
+/// A reply can be late only when the other side has had the command for a while. A backlog that is published after an outage is old when it
+/// arrives: sent again at once, it came twice to a service that had all of it to catch up with, and kept it busy for a minute.
+#[derive(Debug)]
+struct Progress {
+    patience: Duration,
+    /// When it was seen, and that all was published then which had been written before this, in microseconds since 1970.
+    seen: VecDeque<(Instant, i64)>,
+}
+
+impl Progress {
+    fn new(patience: Duration) -> Self {
+        Progress { patience, seen: VecDeque::new() }
+    }
+
+    /// Notes what is seen now. What was written before the result has been published for long enough; `None`: that is not known.
+    fn see(&mut self, now: Instant, published_before_us: i64) -> Option<i64> {
+        self.seen.push_back((now, published_before_us));
+        let is_old = |seen: &(Instant, i64)| now.duration_since(seen.0) >= self.patience;
+        while self.seen.get(1).is_some_and(is_old) {
+            self.seen.pop_front();
+        }
+        let old = self.seen.front().filter(|seen| is_old(seen));
+        // A replay sets the relay back.
+        old.map(|(_, then_us)| published_before_us.min(*then_us))
+    }
+}
+
+/// Appends a new attempt of each due command, unless an earlier one may still be in the outbox or on its way: while the relay or the other
+/// side is behind, sending again would only make it more so. Returns how many.
+async fn resend_due(
+    store: &Store,
+    config: &Config,
+    answers: &Answers,
+    progress: &mut Progress,
+) -> Result<usize, store::Error> {
     let now_us = rows::now_us();
-    let query = Statement::new(
-        "SELECT effect_id, attempt, channel, key, kind, traceparent, payload FROM obligation
-         WHERE due_us <= ?1 AND sent_us < ?2 ORDER BY due_us LIMIT ?3",
-    );
-    let any_due = Statement::new("SELECT effect_id FROM obligation WHERE due_us <= ?1 LIMIT 1").bind(now_us);
-    if store.query(any_due).await?.is_empty() {
+    let first_due = Statement::new("SELECT due_us FROM obligation ORDER BY due_us LIMIT 1");
+    let Some(first_due_us) = store.query(first_due).await?.first_mut().map(|row| row.take::<i64>(0)).transpose()?
+    else {
+        return Ok(0);
+    };
+    let published_before_us = journal::oldest_unpublished_us(store).await?.unwrap_or(now_us);
+    let Some(sent_before_us) = progress.see(Instant::now(), published_before_us) else { return Ok(0) };
+    if first_due_us > now_us {
         return Ok(0);
     }
-    let sent_before_us = journal::oldest_unpublished_us(store).await?.unwrap_or(i64::MAX);
-    let due = store.query(query.bind(now_us).bind(sent_before_us).bind(config.resend_per_second)).await?;
+    let due = Due { now_us, sent_before_us, patience_us: rows::micros(config.patience()) };
+    let due = due.read(store, &answers.lately(Instant::now()), config.resend_per_second).await?;
     let changes: Result<Vec<Change>, store::Error> =
         due.into_iter().map(|row| next_attempt(row, now_us, config)).collect();
     let mut sent = 0;
@@ -52,6 +92,47 @@ async fn resend_due(store: &Store, config: &Config) -> Result<usize, store::Erro
         }
     }
     Ok(sent)
+}
+
+/// What is to be sent again.
+struct Due {
+    now_us: i64,
+    /// What was sent before is published for long enough.
+    sent_before_us: i64,
+    patience_us: i64,
+}
+
+impl Due {
+    /// The longest due of those whose channel is silent, and of those that were overtaken: whose channel has answered what was sent later.
+    /// The rest is still on its way, or waits its turn at the other side. `answered`: channels, and how far they are.
+    async fn read(
+        &self,
+        store: &Store,
+        answered: &HashMap<String, i64>,
+        rows_max: u32,
+    ) -> Result<Vec<Row>, store::Error> {
+        // What is due since it was written was lost, and nobody will answer it.
+        let overtaken = "SELECT effect_id, attempt, channel, key, kind, traceparent, payload FROM obligation
+            WHERE due_us <= ?1 AND sent_us < ?2 AND channel = ?4 AND (sent_us < ?5 OR due_us = since_us)
+            ORDER BY due_us LIMIT ?3";
+        let silent = "SELECT effect_id, attempt, channel, key, kind, traceparent, payload FROM obligation
+            WHERE due_us <= ?1 AND sent_us < ?2 AND instr(?4, char(10) || channel || char(10)) = 0
+            ORDER BY due_us LIMIT ?3";
+        let silent_postgres = "SELECT effect_id, attempt, channel, key, kind, traceparent, payload FROM obligation
+            WHERE due_us <= ?1 AND sent_us < ?2 AND strpos(?4, chr(10) || channel || chr(10)) = 0
+            ORDER BY due_us LIMIT ?3";
+        let heard: String = answered.keys().map(|channel| format!("\n{channel}\n")).collect();
+        let query = Statement::new(silent).on_postgres(silent_postgres);
+        let query = query.bind(self.now_us).bind(self.sent_before_us).bind(rows_max);
+        let mut due = store.query(query.bind(heard)).await?;
+        for (channel, answered_us) in answered {
+            let left = rows_max.saturating_sub(u32::try_from(due.len()).unwrap_or(u32::MAX));
+            let query = Statement::new(overtaken).bind(self.now_us).bind(self.sent_before_us).bind(left);
+            let query = query.bind(channel.as_str()).bind(answered_us.saturating_sub(self.patience_us));
+            due.extend(store.query(query).await?);
+        }
+        Ok(due)
+    }
 }
 
 fn next_attempt(mut row: Row, now_us: i64, config: &Config) -> Result<Change, store::Error> {
@@ -82,4 +163,26 @@ fn next_attempt(mut row: Row, now_us: i64, config: &Config) -> Result<Change, st
     );
     crate::append(&mut change, &command);
     Ok(change)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_just_been_published_has_time_to_be_answered() {
+        let begun = Instant::now();
+        let at = |seconds: u64| begun + Duration::from_secs(seconds);
+        let mut progress = Progress::new(Duration::from_secs(5));
+
+        // The bus is away, and what was written from 100 on waits for it.
+        assert_eq!(progress.see(at(0), 100), None);
+        assert_eq!(progress.see(at(6), 100), Some(100));
+        // It is back, and all is published at once.
+        assert_eq!(progress.see(at(7), 900), Some(100));
+        assert_eq!(progress.see(at(11), 950), Some(100));
+        assert_eq!(progress.see(at(12), 960), Some(900));
+        // An operator has it all published again.
+        assert_eq!(progress.see(at(13), 50), Some(50));
+    }
 }

@@ -147,8 +147,13 @@ impl World {
         let replies = self.bus.subscribe(REPLIES, CONSUMER).await?;
         let settles = Settles { store: self.store.clone(), settled: self.settled.clone() };
         tasks.spawn("replies", outbox::consume(replies, consumer("replies"), settles, tasks.drain_request()));
-        let sweep =
-            outbox::sweep(self.store.clone(), config.clone(), outbox::Metrics::default(), tasks.drain_request());
+        let sweep = outbox::sweep(
+            self.store.clone(),
+            config.clone(),
+            outbox::Answers::default(),
+            outbox::Metrics::default(),
+            tasks.drain_request(),
+        );
         tasks.spawn("sweep", sweep);
         self.running = Some((Relay::start(&self.store, &self.bus, Publisher::Polling), tasks));
         Ok(())

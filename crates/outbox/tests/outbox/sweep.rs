@@ -2,6 +2,7 @@
 
 use crate::world::{World, message, on_every_store, take};
 use messaging::Message;
+use outbox::{Answers, Handle, Outcome, Reviving};
 use std::time::{Duration, Instant};
 use store::{Change, Statement};
 
@@ -36,6 +37,38 @@ on_every_store! {
     settling_twice_or_what_is_unknown_does_no_harm,
     an_obligation_of_a_change_that_fails_is_none,
     commands_are_sent_again_at_a_limited_rate_and_the_longest_due_first,
+    a_command_that_the_other_side_has_not_come_to_is_not_sent_again,
+    a_command_that_the_bus_has_lost_is_sent_again_whatever_was_answered,
+}
+
+const ATTEMPTS: &str = "SELECT attempt FROM obligation WHERE effect_id = 'behind'";
+
+/// Replies that nobody needs.
+struct Ignore;
+
+impl Handle for Ignore {
+    async fn handle(&self, _: &Message) -> Outcome {
+        Outcome::Done
+    }
+}
+
+async fn answer(replies: &Reviving<Ignore>, command: &Message) {
+    let effect = format!("{}:reply", command.effect_id);
+    let reply = Message::new("replies", "Yes", command.key.clone(), effect, Vec::new()).caused_by(command);
+    assert!(matches!(replies.handle(&reply).await, Outcome::Done));
+}
+
+/// Two commands are due in one channel, of which `reached` is answered and `behind` comes later; and one in a channel that says nothing.
+async fn answering(world: &World) -> (Answers, Reviving<Ignore>) {
+    let answers = Answers::default();
+    let replies = Reviving::new(world.store.clone(), answers.clone(), Ignore);
+    let reached = message("a", "reached");
+    world.oblige(&reached).await;
+    answer(&replies, &reached).await;
+    world.oblige(&message("b", "behind")).await;
+    world.oblige(&Message { channel: "silent".to_owned(), ..message("c", "silent") }).await;
+    world.empty_outbox().await;
+    (answers, replies)
 }
 
 async fn a_command_without_a_reply_is_sent_again_as_a_new_message_of_the_same_effect(world: World) {
@@ -145,4 +178,26 @@ async fn commands_are_sent_again_at_a_limited_rate_and_the_longest_due_first(mut
     let mut waves: Vec<Vec<String>> = effects.chunks(5).map(<[String]>::to_vec).collect();
     waves.iter_mut().for_each(|wave| wave.sort());
     assert!(waves.concat().is_sorted(), "{effects:?}");
+}
+
+/// Commands that waited their turn at a service were sent again and again, until it had no time left for new ones: 255 faults and a minute
+/// without the broker left 17,644 orders undecided.
+async fn a_command_that_the_other_side_has_not_come_to_is_not_sent_again(world: World) {
+    let (answers, replies) = answering(&world).await;
+    let _sweep = world.sweep_by(answers);
+
+    world.becomes("SELECT attempt FROM obligation WHERE effect_id = 'silent'", 2).await;
+    assert_eq!(world.number(ATTEMPTS).await, 1);
+
+    answer(&replies, &message("d", "later")).await;
+    world.becomes(ATTEMPTS, 2).await;
+}
+
+async fn a_command_that_the_bus_has_lost_is_sent_again_whatever_was_answered(world: World) {
+    let (answers, _replies) = answering(&world).await;
+
+    outbox::revive_all(&world.store).await.unwrap();
+    let _sweep = world.sweep_by(answers);
+
+    world.becomes(ATTEMPTS, 2).await;
 }

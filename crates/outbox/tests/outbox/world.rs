@@ -2,7 +2,7 @@
 
 use lifecycle::{Drain, Tasks};
 use messaging::{Bus, Channel, Delivery, Embedded, Keeps, Message, MessageId, Subscription};
-use outbox::{Config, Metrics};
+use outbox::{Answers, Config, Metrics};
 use servers::Postgres;
 use std::time::{Duration, Instant};
 use store::{Change, PostgresConfig, Statement, Store};
@@ -147,8 +147,13 @@ impl World {
     }
 
     pub(crate) fn sweep(&self) -> Running {
+        self.sweep_by(Answers::default())
+    }
+
+    /// A sweep that knows what was answered.
+    pub(crate) fn sweep_by(&self, answers: Answers) -> Running {
         let (store, config, metrics) = (self.store.clone(), self.config.clone(), self.metrics.clone());
-        Running::start(|drain| outbox::sweep(store, config, metrics, drain))
+        Running::start(|drain| outbox::sweep(store, config, answers, metrics, drain))
     }
 
     pub(crate) async fn subscribe(&self) -> Subscription {
