@@ -1,10 +1,10 @@
 //! Ends streams when the gateway stops, so that a watcher does not hold it up, and learns that it should come again.
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body as HttpBody, Frame};
 use lifecycle::{Drain, Requested};
+use pin_project_lite::pin_project;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -23,23 +23,40 @@ pub(crate) struct Drained<S> {
 impl<S> Service<Request<Body>> for Drained<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-    S::Future: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+    type Future = Draining<S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let answer = self.inner.call(request);
-        let drain = self.drain.clone();
-        Box::pin(async move {
-            let response = answer.await?;
-            Ok(response.map(|body| Body::new(DrainedBody { body, drain, requested: None, is_ended: false })))
-        })
+        Draining { answer: self.inner.call(request), drain: self.drain.clone() }
+    }
+}
+
+pin_project! {
+    /// The answer of a service whose answers end when the drain is requested.
+    pub(crate) struct Draining<F> {
+        #[pin]
+        answer: F,
+        drain: Drain,
+    }
+}
+
+impl<F> Future for Draining<F>
+where
+    F: Future<Output = Result<Response<Body>, Infallible>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let Ok(response) = ready!(this.answer.poll(context));
+        let drain = this.drain.clone();
+        Poll::Ready(Ok(response.map(|body| Body::new(DrainedBody { body, drain, requested: None, is_ended: false }))))
     }
 }
 

@@ -1,23 +1,25 @@
 //! The layer, and a service behind it.
 
-use crate::access::{Condition, Conditions, Lookup};
+use crate::access::{Conditions, Lookup};
 use crate::checked::{checked, is_not_found};
 use crate::idempotency::{self, ACCEPT_ENCODING, KEY, Keyed, REPLAYED};
-use crate::identity::{API_KEY, Identity, is_api_key};
+use crate::identity::{API_KEY, Caller, Identity, Recognised, is_api_key};
 use crate::message::{self, Ready};
 use crate::plan::{Plan, Plans};
 use crate::rates::{Call, Quota, Rate};
 use crate::refusal::{Reason, Refusal, hidden};
 use crate::shared::Shared;
 use crate::{Guard, Peer};
-use futures_util::future::{BoxFuture, Either};
+use futures_util::future::BoxFuture;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Request, Response, Uri};
+use pin_project_lite::pin_project;
 use prost_reflect::DynamicMessage;
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 use tonic::Status;
@@ -65,7 +67,7 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Either<S::Future, BoxFuture<'static, Result<Response<Body>, Infallible>>>;
+    type Future = Answer<S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(context)
@@ -75,24 +77,52 @@ where
         let shared = &self.layer.guard.0;
         strip_internal(request.headers_mut(), shared.defaults.prefix);
         let plan = self.layer.plans.of(shared, request.uri().path());
-        let timeout = plan.limits.apply(request.headers_mut());
-        let is_free = plan.is_free()
-            && !shared.authenticator.knows_anybody()
-            && !(plan.keeps_answers && request.headers().contains_key(KEY));
-        if is_free && timeout.is_ok() {
-            strip_keys(request.headers_mut());
-            return Either::Left(self.inner.call(request));
+        let mut turn = Turn { shared: shared.clone(), plan, begun: Instant::now(), timeout: None, quota: None };
+        match turn.begin(&mut request) {
+            Ok(Stage::Admitted(Admission { own: None, .. })) if !turn.may_be_answered(request.headers()) => {
+                Answer::Passed { call: self.inner.call(request), quota: turn.quota }
+            }
+            Ok(stage) => {
+                let inner = self.inner.clone();
+                // The one that was asked whether it is ready is the one that is called.
+                let inner = std::mem::replace(&mut self.inner, inner);
+                Answer::Waited { answer: Box::pin(turn.finish(stage, request, inner)) }
+            }
+            Err(refusal) => Answer::Refused { response: Some(turn.stop(refusal.into())) },
         }
-        let inner = self.inner.clone();
-        // The one that was asked whether it is ready is the one that is called.
-        let inner = std::mem::replace(&mut self.inner, inner);
-        let turn = Turn { shared: shared.clone(), plan, begun: Instant::now() };
-        Either::Right(Box::pin(async move {
-            Ok(match timeout {
-                Ok(timeout) => turn.answer(request, timeout, inner).await,
-                Err(refusal) => turn.refuse(refusal),
-            })
-        }))
+    }
+}
+
+pin_project! {
+    /// The answer of a guarded service. Most calls are let through or refused without waiting for anything, and need no room of their own.
+    #[project = AnswerProjection]
+    pub enum Answer<F> {
+        /// Nothing is left to ask.
+        Passed { #[pin] call: F, quota: Option<Quota> },
+        /// Somebody else had to be asked first, or more than the head of the call.
+        Waited { answer: BoxFuture<'static, Response<Body>> },
+        /// The service does not learn of it.
+        Refused { response: Option<Response<Body>> },
+    }
+}
+
+impl<F> Future for Answer<F>
+where
+    F: Future<Output = Result<Response<Body>, Infallible>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        match self.project() {
+            AnswerProjection::Passed { call, quota } => {
+                let Ok(response) = ready!(call.poll(context));
+                Poll::Ready(Ok(told(response, quota.take())))
+            }
+            AnswerProjection::Waited { answer } => answer.as_mut().poll(context).map(Ok),
+            AnswerProjection::Refused { response } => {
+                Poll::Ready(Ok(response.take().expect("it is not asked again after its answer")))
+            }
+        }
     }
 }
 
@@ -101,6 +131,23 @@ struct Turn {
     shared: Arc<Shared>,
     plan: Arc<Plan>,
     begun: Instant,
+    timeout: Option<Duration>,
+    quota: Option<Quota>,
+}
+
+/// How far a call has come.
+enum Stage {
+    /// It shows a token that has to be verified.
+    Unverified(String),
+    /// It may be made.
+    Admitted(Admission),
+}
+
+/// By what a call may be made.
+#[derive(Default)]
+struct Admission {
+    identity: Option<Arc<Identity>>,
+    own: Option<Arc<Conditions>>,
 }
 
 /// What must belong to whom.
@@ -122,90 +169,111 @@ impl From<Refusal> for Stopped {
 }
 
 impl Turn {
-    async fn answer<S>(self, request: Request<Body>, timeout: Option<Duration>, inner: S) -> Response<Body>
-    where
-        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
-        S::Future: Send + 'static,
-    {
-        let mut quota = None;
-        let mut response = match self.go(request, timeout, inner, &mut quota).await {
-            Ok(response) => response,
-            Err(Stopped::Refused(refusal)) => self.refuse(refusal),
-            Err(Stopped::Answered(status)) => (*status).into_http(),
-            Err(Stopped::Hidden) => {
-                self.shared.metrics.refused(Reason::NotOwn, self.plan.label());
-                hidden().into_http()
-            }
-        };
-        if let Some(quota) = quota {
-            response.headers_mut().extend(quota.headers());
+    /// Goes as far as that takes no waiting.
+    fn begin(&mut self, request: &mut Request<Body>) -> Result<Stage, Refusal> {
+        let (shared, plan) = (self.shared.clone(), self.plan.clone());
+        self.timeout = plan.limits.apply(request.headers_mut())?;
+        if plan.is_free() && !shared.authenticator.knows_anybody() {
+            strip_keys(request.headers_mut());
+            return Ok(Stage::Admitted(Admission::default()));
         }
-        response
+        let peer = request.extensions().get::<Peer>();
+        self.charge(&plan.address_rates, peer, None)?;
+        let identified = match shared.authenticator.recognise(request.headers(), peer, now()) {
+            Ok(Recognised::ByToken(token)) => return Ok(Stage::Unverified(token)),
+            Ok(Recognised::As(identity)) => Ok(identity),
+            Err(refusal) => Err(refusal),
+        };
+        self.admit(request, identified).map(Stage::Admitted)
     }
 
-    /// What a refused caller gets.
-    fn refuse(&self, refusal: Refusal) -> Response<Body> {
-        self.shared.metrics.refused(refusal.reason, self.plan.label());
-        refusal.into_status(self.shared.defaults.error_domain).into_http()
-    }
-
-    async fn go<S>(
-        &self,
-        mut request: Request<Body>,
-        timeout: Option<Duration>,
-        inner: S,
-        quota: &mut Option<Quota>,
-    ) -> Result<Response<Body>, Stopped>
-    where
-        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
-        S::Future: Send + 'static,
-    {
-        let (shared, plan) = (&self.shared, &self.plan);
-        let peer = request.extensions().get::<Peer>().cloned();
-        self.charge(&plan.address_rates, peer.as_ref(), None, quota)?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
-        let identified = shared.authenticator.identify(request.headers(), peer.as_ref(), now).await;
+    /// Lets a caller go on, or not, by who he is.
+    fn admit(
+        &mut self,
+        request: &mut Request<Body>,
+        identified: Result<Option<Arc<Identity>>, Refusal>,
+    ) -> Result<Admission, Refusal> {
+        let plan = self.plan.clone();
         // Whoever guesses is charged as well.
         let known = identified.as_ref().ok().and_then(Option::as_deref);
-        self.charge(&plan.rates, peer.as_ref(), known, quota)?;
+        self.charge(&plan.rates, request.extensions().get(), known)?;
         let identity = identified?;
+        let caller = identity.as_ref().zip(request.extensions().get::<Caller>());
+        caller.into_iter().for_each(|(identity, caller)| caller.is(identity));
         let condition = plan.admit(identity.as_deref())?;
         strip_keys(request.headers_mut());
         if let Some(identity) = &identity {
             request.headers_mut().extend(identity.metadata.iter().cloned());
             request.extensions_mut().insert(Arc::clone(identity));
         }
-        let own = self.own(condition, identity.as_ref())?;
+        let own = condition.and_then(|condition| condition.own.clone());
+        if own.as_ref().is_some_and(|own| identity.is_none() || own.are_impossible()) {
+            return Err(Refusal::new(Reason::Forbidden, "you may not call this method"));
+        }
+        Ok(Admission { identity, own })
+    }
+
+    /// Whether a call may be answered with what another one was answered with.
+    fn may_be_answered(&self, headers: &HeaderMap) -> bool {
+        self.plan.keeps_answers && headers.contains_key(KEY)
+    }
+
+    async fn finish<S>(mut self, stage: Stage, request: Request<Body>, inner: S) -> Response<Body>
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+    {
+        match self.go(stage, request, inner).await {
+            Ok(response) => told(response, self.quota.take()),
+            Err(stopped) => self.stop(stopped),
+        }
+    }
+
+    /// What a caller gets whose call is not made.
+    fn stop(&mut self, stopped: Stopped) -> Response<Body> {
+        let (metrics, label) = (&self.shared.metrics, self.plan.label());
+        let response = match stopped {
+            Stopped::Refused(refusal) => {
+                metrics.refused(refusal.reason, label);
+                refusal.into_status(self.shared.defaults.error_domain).into_http()
+            }
+            Stopped::Answered(status) => (*status).into_http(),
+            Stopped::Hidden => {
+                metrics.refused(Reason::NotOwn, label);
+                hidden().into_http()
+            }
+        };
+        told(response, self.quota.take())
+    }
+
+    async fn go<S>(&mut self, stage: Stage, mut request: Request<Body>, inner: S) -> Result<Response<Body>, Stopped>
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+    {
+        let Admission { identity, own } = match stage {
+            Stage::Unverified(token) => {
+                let identified = self.shared.authenticator.tokens.verify(&token, now()).await.map(Some);
+                self.admit(&mut request, identified)?
+            }
+            Stage::Admitted(admission) => admission,
+        };
+        let own = own.zip(identity.clone());
         if let Some((own, identity)) = &own {
             request = self.check_request(request, own, identity, inner.clone()).await?;
-            self.shorten(&mut request, timeout);
+            self.shorten(&mut request);
         }
-        self.make(request, timeout, identity.as_deref(), (own, inner)).await
+        self.make(request, identity.as_deref(), (own, inner)).await
     }
 
-    /// What must belong to whom.
-    fn own(&self, condition: Option<&Condition>, identity: Option<&Arc<Identity>>) -> Result<Option<Whose>, Refusal> {
-        let Some(own) = condition.and_then(|condition| condition.own.as_ref()) else { return Ok(None) };
-        match identity {
-            Some(identity) if !own.are_impossible() => Ok(Some((own.clone(), identity.clone()))),
-            Some(_) | None => Err(Refusal::new(Reason::Forbidden, "you may not call this method")),
-        }
-    }
-
-    fn charge(
-        &self,
-        rates: &[Arc<Rate>],
-        peer: Option<&Peer>,
-        identity: Option<&Identity>,
-        quota: &mut Option<Quota>,
-    ) -> Result<(), Refusal> {
+    fn charge(&mut self, rates: &[Arc<Rate>], peer: Option<&Peer>, identity: Option<&Identity>) -> Result<(), Refusal> {
         if rates.is_empty() {
             return Ok(());
         }
         let (call, now_ns) = (Call { method: &self.plan.path, peer, identity }, self.shared.elapsed_ns());
         for rate in rates {
-            let left = rate.charge(&call, now_ns).inspect_err(|_| *quota = None)?;
-            *quota = Some(match quota.take() {
+            let left = rate.charge(&call, now_ns).inspect_err(|_| self.quota = None)?;
+            self.quota = Some(match self.quota.take() {
                 Some(other) => other.tighter(left),
                 None => left,
             });
@@ -282,8 +350,8 @@ impl Turn {
     }
 
     /// Takes the time that was spent so far from what the call may take.
-    fn shorten(&self, request: &mut Request<Body>, timeout: Option<Duration>) {
-        if let Some(timeout) = timeout {
+    fn shorten(&self, request: &mut Request<Body>) {
+        if let Some(timeout) = self.timeout {
             let left = timeout.saturating_sub(self.begun.elapsed());
             request.headers_mut().insert(rpc::timeout::HEADER, rpc::timeout::encode(left));
         }
@@ -293,7 +361,6 @@ impl Turn {
     async fn make<S>(
         &self,
         request: Request<Body>,
-        timeout: Option<Duration>,
         identity: Option<&Identity>,
         (own, inner): (Option<Whose>, S),
     ) -> Result<Response<Body>, Stopped>
@@ -314,7 +381,7 @@ impl Turn {
             method: &self.plan.path,
             identity,
             key,
-            timeout: timeout.unwrap_or_else(|| Duration::from_millis(config.timeout_max_ms)),
+            timeout: self.timeout.unwrap_or_else(|| Duration::from_millis(config.timeout_max_ms)),
             bytes_max: config.request_bytes_max,
             answer_bytes_max,
             arrives_within: Duration::from_millis(config.request_timeout_ms),
@@ -325,6 +392,19 @@ impl Turn {
         }
         Ok(response)
     }
+}
+
+/// Tells a caller what he has left.
+fn told(mut response: Response<Body>, quota: Option<Quota>) -> Response<Body> {
+    if let Some(quota) = quota {
+        response.headers_mut().extend(quota.headers());
+    }
+    response
+}
+
+/// In seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
 }
 
 /// Makes a call, of whose answer the caller sees what belongs to him.

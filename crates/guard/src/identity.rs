@@ -16,7 +16,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use token::Tokens;
 
 /// The header of an API key. It is meant for the guard, and no service sees it.
@@ -35,6 +35,24 @@ pub struct Identity {
     pub(crate) id: Arc<str>,
     /// By which services are told of all this.
     pub(crate) metadata: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// Where a guard writes who calls, for whoever has put it into the extensions of a request: also if the caller may not call what he calls.
+/// Clones are the same place.
+#[derive(Debug, Clone, Default)]
+pub struct Caller(Arc<OnceLock<Arc<Identity>>>);
+
+impl Caller {
+    /// Who calls, once that is known.
+    #[must_use]
+    pub fn identity(&self) -> Option<&Identity> {
+        self.0.get().map(Arc::as_ref)
+    }
+
+    pub(crate) fn is(&self, identity: &Arc<Identity>) {
+        // A call is identified once; one that is made anew, as by a client's repeat, comes with a place of its own.
+        let _is_known = self.0.set(Arc::clone(identity)).is_err();
+    }
 }
 
 /// What the holder of a certificate may be. Certificates without a rule are nobody's.
@@ -135,6 +153,14 @@ pub(crate) struct Authenticator {
     certificates: Vec<(String, Arc<Identity>)>,
 }
 
+/// Who calls, as far as it is known at once.
+pub(crate) enum Recognised {
+    /// `None`: nobody said so.
+    As(Option<Arc<Identity>>),
+    /// Whoever this token is of, which is still to be verified.
+    ByToken(String),
+}
+
 enum Credential<'h> {
     Token(&'h str),
     Key(&'h [u8]),
@@ -160,22 +186,22 @@ impl Authenticator {
         self.tokens.are_taken() || self.keys.are_taken() || !self.certificates.is_empty()
     }
 
-    /// Finds out who calls; `None`: nobody said so. What is shown and not valid is refused, also where nobody need show anything. `now` is
-    /// in seconds since 1970.
-    pub(crate) async fn identify(
-        &self,
-        headers: &HeaderMap,
-        peer: Option<&Peer>,
-        now: u64,
-    ) -> Result<Option<Arc<Identity>>, Refusal> {
+    /// Finds out who calls, as far as that takes no waiting. What is shown and not valid is refused, also where nobody need show anything.
+    /// `now` is in seconds since 1970.
+    pub(crate) fn recognise(&self, headers: &HeaderMap, peer: Option<&Peer>, now: u64) -> Result<Recognised, Refusal> {
         match credential(headers)? {
-            Some(Credential::Token(token)) if self.tokens.are_taken() => self.tokens.verify(token, now).await.map(Some),
+            Some(Credential::Token(token)) if self.tokens.are_taken() => {
+                Ok(match self.tokens.remembered(token, now)? {
+                    Some(identity) => Recognised::As(Some(identity)),
+                    None => Recognised::ByToken(token.to_owned()),
+                })
+            }
             Some(Credential::Key(key)) if self.keys.are_taken() => match self.keys.find(key) {
-                Some(identity) => Ok(Some(identity)),
+                Some(identity) => Ok(Recognised::As(Some(identity))),
                 None => Err(Refusal::new(Reason::CredentialsInvalid, "the API key is not known")),
             },
             // Meant for a service, or for nobody.
-            Some(_) | None => Ok(self.certified(peer)),
+            Some(_) | None => Ok(Recognised::As(self.certified(peer))),
         }
     }
 
@@ -247,16 +273,25 @@ mod tests {
     const KEYS: &str = "[[api_keys]]\nname = \"till\"\nroles = [\"clerk\"]\n\
          sha256 = \"41ef4bb0b23661e66301aac36066912dac037827b4ae63a7b1165a5aa93ed4eb\"";
 
-    async fn who(
+    /// Who is known without a token.
+    fn known(
         authenticator: &Authenticator,
-        pairs: &[(&'static str, &'static str)],
-    ) -> Result<Option<String>, Reason> {
-        let found = authenticator.identify(&headers(pairs), None, 0).await;
+        headers: &HeaderMap,
+        peer: Option<&Peer>,
+    ) -> Result<Option<Arc<Identity>>, Refusal> {
+        match authenticator.recognise(headers, peer, 0)? {
+            Recognised::As(identity) => Ok(identity),
+            Recognised::ByToken(token) => panic!("{token} is to be verified"),
+        }
+    }
+
+    fn who(authenticator: &Authenticator, pairs: &[(&'static str, &'static str)]) -> Result<Option<String>, Reason> {
+        let found = known(authenticator, &headers(pairs), None);
         found.map(|identity| identity.map(|it| it.subject.clone())).map_err(|refusal| refusal.reason)
     }
 
-    #[tokio::test]
-    async fn a_key_is_shown_in_either_header() {
+    #[test]
+    fn a_key_is_shown_in_either_header() {
         let authenticator = authenticator(KEYS);
 
         for pair in [
@@ -264,13 +299,13 @@ mod tests {
             ("authorization", "ApiKey open sesame"),
             ("authorization", "apikey  open sesame"),
         ] {
-            assert_eq!(who(&authenticator, &[pair]).await, Ok(Some("till".to_owned())), "{pair:?}");
+            assert_eq!(who(&authenticator, &[pair]), Ok(Some("till".to_owned())), "{pair:?}");
         }
-        assert_eq!(who(&authenticator, &[]).await, Ok(None));
+        assert_eq!(who(&authenticator, &[]), Ok(None));
     }
 
-    #[tokio::test]
-    async fn a_wrong_key_and_several_credentials_are_refused() {
+    #[test]
+    fn a_wrong_key_and_several_credentials_are_refused() {
         let authenticator = authenticator(KEYS);
         let good = ("x-api-key", "open sesame");
 
@@ -282,30 +317,30 @@ mod tests {
             vec![good, ("authorization", "Bearer token")],
             vec![("authorization", "ApiKey open sesame"), ("authorization", "Bearer token")],
         ] {
-            assert_eq!(who(&authenticator, &pairs).await, Err(Reason::CredentialsInvalid), "{pairs:?}");
+            assert_eq!(who(&authenticator, &pairs), Err(Reason::CredentialsInvalid), "{pairs:?}");
         }
     }
 
-    #[tokio::test]
-    async fn what_is_meant_for_somebody_else_makes_nobody_known() {
+    #[test]
+    fn what_is_meant_for_somebody_else_makes_nobody_known() {
         let authenticator = authenticator(KEYS);
 
-        assert_eq!(who(&authenticator, &[("authorization", "Bearer a.b.c")]).await, Ok(None));
-        assert_eq!(who(&authenticator, &[("authorization", "Basic eDp5")]).await, Ok(None));
+        assert_eq!(who(&authenticator, &[("authorization", "Bearer a.b.c")]), Ok(None));
+        assert_eq!(who(&authenticator, &[("authorization", "Basic eDp5")]), Ok(None));
     }
 
-    #[tokio::test]
-    async fn a_certificate_counts_if_a_rule_names_it() {
+    #[test]
+    fn a_certificate_counts_if_a_rule_names_it() {
         let authenticator = authenticator("[[certificates]]\nname = \"spiffe://shop/till\"\nroles = [\"clerk\"]");
         let peer = |name: &str| Peer {
             address: [127, 0, 0, 1].into(),
             certificate: Some(Arc::new(Certificate { subject: "CN=x".to_owned(), names: vec![name.to_owned()] })),
         };
 
-        let known = authenticator.identify(&HeaderMap::new(), Some(&peer("spiffe://shop/till")), 0).await.unwrap();
-        let other = authenticator.identify(&HeaderMap::new(), Some(&peer("spiffe://shop/till2")), 0).await.unwrap();
+        let till = known(&authenticator, &HeaderMap::new(), Some(&peer("spiffe://shop/till"))).unwrap();
+        let other = known(&authenticator, &HeaderMap::new(), Some(&peer("spiffe://shop/till2"))).unwrap();
 
-        assert_eq!(known.unwrap().roles, ["clerk"]);
+        assert_eq!(till.unwrap().roles, ["clerk"]);
         assert_eq!(other, None);
     }
 

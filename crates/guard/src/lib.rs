@@ -27,7 +27,7 @@ pub use deadline::DeadlineRule;
 pub use error::Error;
 pub use guarded::{GuardLayer, Guarded};
 pub use idempotency::{IdempotencyConfig, StoreKind};
-pub use identity::{ApiKey, CertificateRule, Identity, Issuer};
+pub use identity::{ApiKey, Caller, CertificateRule, Identity, Issuer};
 pub use metrics::Metrics;
 pub use peer::{Certificate, Peer};
 pub use plan::{method_of, methods_of};

@@ -6,6 +6,7 @@ use super::Peer;
 use super::ids::Ids;
 use crate::Error;
 use bytes::Bytes;
+use guard::Caller;
 use http::{Method, Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use jiff::Timestamp;
@@ -50,7 +51,7 @@ struct Record {
     protocol: OnceLock<&'static str>,
     rpc: OnceLock<String>,
     path: OnceLock<&'static str>,
-    identity: OnceLock<String>,
+    caller: Caller,
     status: AtomicU16,
     /// [`NO_CODE`] for what is no call.
     code: AtomicI32,
@@ -107,7 +108,7 @@ impl AccessLog {
             protocol: OnceLock::new(),
             rpc: OnceLock::new(),
             path: OnceLock::new(),
-            identity: OnceLock::new(),
+            caller: Caller::default(),
             status: AtomicU16::new(0),
             code: AtomicI32::new(NO_CODE),
             bytes_in: AtomicU64::new(0),
@@ -115,6 +116,7 @@ impl AccessLog {
         }));
         let counter = witness.clone();
         let mut request = request.map(|body| Body::new(Counted { body, witness: counter, direction: Direction::In }));
+        request.extensions_mut().insert(witness.0.caller.clone());
         request.extensions_mut().insert(witness.clone());
         (request, witness)
     }
@@ -131,12 +133,6 @@ impl Witness {
     pub(crate) fn called(&self, protocol: &'static str, rpc: &str, code: Code) {
         let _is_known = self.0.protocol.set(protocol).is_err() || self.0.rpc.set(rpc.to_owned()).is_err();
         self.0.code.store(code.into(), Ordering::Relaxed);
-    }
-
-    /// Who the caller has proved to be.
-    #[expect(dead_code, reason = "the guard tells it")]
-    pub(crate) fn identified(&self, identity: &str) {
-        let _is_known = self.0.identity.set(identity.to_owned()).is_err();
     }
 
     /// Counts what is sent of the answer.
@@ -158,7 +154,7 @@ impl Drop for Record {
         let line = Line {
             time: format!("{:.3}", Timestamp::now()),
             peer: self.peer,
-            identity: self.identity.get().map(String::as_str),
+            identity: self.caller.identity().map(|identity| identity.subject.as_str()),
             protocol: self.protocol.get().copied().unwrap_or("http"),
             method: self.method.as_str(),
             rpc: self.rpc.get().map(String::as_str),

@@ -1,8 +1,9 @@
 //! Who may do what with Comanda, and how often, over each protocol of the public port.
 
 use crate::harness::{Answer, ORDERS, Port};
+use crate::logged::logged;
 use ::guard::{Access, ApiKey, By, RateRule};
-use gateway::Config;
+use gateway::{AccessLogConfig, Config};
 use http::Request;
 use prost::Message;
 use proto::comanda::order::v1::order_service_client::OrderServiceClient;
@@ -10,6 +11,7 @@ use proto::comanda::order::v1::{GetOrderRequest, ListOrdersRequest, WatchOrderRe
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use tempfile::TempDir;
 use tokio_stream::StreamExt;
 use tonic::{Code, Request as Call};
 use tonic_health::pb::HealthCheckRequest;
@@ -137,6 +139,21 @@ async fn a_stranger_is_told_to_say_who_he_is_and_a_probe_need_not() {
     let metrics = port.get("/metrics").await;
     let refusals = r#"gateway_guard_refusals_total{reason="CREDENTIALS_MISSING",method="comanda.order.v1.OrderService/GetOrder"} 2"#;
     assert!(metrics.text().contains(refusals), "{}", metrics.text());
+}
+
+#[tokio::test]
+async fn the_access_log_names_who_called_also_when_he_was_turned_away() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("access.log");
+    let port = Port::open_with(Config { access_log: AccessLogConfig::File(path.clone()), ..config() }).await;
+
+    get(&port, "anna", "/v1/orders/anna%2F1").await;
+    get(&port, "grill", "/v1/orders/anna%2F1").await;
+    get(&port, "wrong", "/v1/orders/anna%2F1").await;
+
+    let told = logged(&path, 3).await;
+    let told: Vec<_> = told.iter().map(|line| (&line["identity"], &line["status"])).collect();
+    assert_eq!(told, [(&json!("anna"), &json!(200)), (&json!("grill"), &json!(403)), (&json!(null), &json!(401))]);
 }
 
 /// Asks for an order of Anna's by gRPC-Web.

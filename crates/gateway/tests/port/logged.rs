@@ -13,7 +13,8 @@ use tokio_tungstenite::client_async;
 use tonic::Request as Call;
 use tonic_prost::ProstCodec;
 
-async fn logged(path: &Path, lines: usize) -> Vec<Json> {
+/// The lines of an access log, once there are so many.
+pub(crate) async fn logged(path: &Path, lines: usize) -> Vec<Json> {
     let read = || std::fs::read_to_string(path).unwrap_or_default();
     eventually("all lines are there", async || read().lines().count() == lines).await;
     read().lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()

@@ -160,16 +160,23 @@ impl Tokens {
         }
     }
 
-    /// Finds out whose token it is at `now`, in seconds since 1970. Cancel safe.
-    pub(crate) async fn verify(&self, token: &str, now: u64) -> Result<Arc<Identity>, Refusal> {
+    /// Whose token it is, if it has been verified before. `now` is in seconds since 1970.
+    pub(crate) fn remembered(&self, token: &str, now: u64) -> Result<Option<Arc<Identity>>, Refusal> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(Flaw::TooLong.into());
         }
-        let hash: [u8; 32] = Sha256::digest(token).into();
-        if let Some(verified) = self.verified.get(&hash)
-            && self.issuers[verified.issuer].keys.generation() == verified.generation
-        {
-            return if now < verified.valid_until { Ok(verified.identity) } else { Err(Flaw::Expired.into()) };
+        let is_current = |it: &Verified| self.issuers[it.issuer].keys.generation() == it.generation;
+        match self.verified.get(&hash(token)).filter(is_current) {
+            Some(verified) if now < verified.valid_until => Ok(Some(verified.identity)),
+            Some(_) => Err(Flaw::Expired.into()),
+            None => Ok(None),
+        }
+    }
+
+    /// Finds out whose token it is at `now`, in seconds since 1970. Cancel safe.
+    pub(crate) async fn verify(&self, token: &str, now: u64) -> Result<Arc<Identity>, Refusal> {
+        if let Some(identity) = self.remembered(token, now)? {
+            return Ok(identity);
         }
         let Unverified { key, issuer } = Unverified::read(token)?;
         let found = self.issuers.iter().enumerate().find(|(_, it)| it.issuer.issuer == issuer);
@@ -188,7 +195,7 @@ impl Tokens {
         let valid_until = check(&claims, &trusted.issuer, now)?;
         let identity = Arc::new(self.identity(&claims, &trusted.issuer)?);
         let verified = Verified { identity: identity.clone(), valid_until, issuer: index, generation };
-        self.verified.insert(hash, verified);
+        self.verified.insert(hash(token), verified);
         Ok(identity)
     }
 
@@ -205,6 +212,11 @@ impl Tokens {
         let known = Known { by: "token", authority: &issuer.issuer, subject, roles, claims };
         Ok(Identity::new(known, &self.naming))
     }
+}
+
+/// What a token is remembered by.
+fn hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token).into()
 }
 
 impl Unverified {
