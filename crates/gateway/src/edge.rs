@@ -111,7 +111,7 @@ impl Edge {
             None => (request, None),
         };
         request.extensions_mut().insert(line.peer.clone());
-        let span = info_span!("request", request.id = ids.request(), trace_id = ids.trace());
+        let span = info_span!("request", request.id = %ids.request(), trace_id = %ids.trace());
         let mut response = match self.complaint(request.headers()) {
             Some(complaint) => too_large(&request, complaint),
             None => self.converse(request, line).instrument(span).await,
