@@ -166,7 +166,6 @@ fn described(title: &str, description: &str, guard: &guard::Config) -> Document 
         guards: Guards {
             keeps_answers: guard.idempotency.store != guard::StoreKind::Nowhere,
             limits_rates: !guard.rates.is_empty(),
-            ..Guards::default()
         },
         recognise_repeats: vec!["comanda.".to_owned()],
         formats: proto::formats::formats(),

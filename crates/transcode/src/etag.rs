@@ -90,7 +90,7 @@ pub(crate) fn bound(route: &Route, headers: &HeaderMap) -> Result<Option<(FieldP
 }
 
 /// Where a request names the version that it changes: in the message, or in the resource that is its body.
-fn field(route: &Route) -> Option<FieldPath> {
+pub(crate) fn field(route: &Route) -> Option<FieldPath> {
     let own = route.rpc.input.get_field_by_name(FIELD).filter(is_text);
     own.map(|field| vec![field]).or_else(|| {
         let Bound::Field(resource) = &route.body else { return None };

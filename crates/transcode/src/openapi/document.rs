@@ -41,8 +41,6 @@ pub struct Guards {
     /// Answers of unary methods that change something are kept by an `Idempotency-Key` and given again, unless the request has a
     /// `request_id`, by which its service recognises repeated calls.
     pub keeps_answers: bool,
-    /// Answers of GET have an `ETag`.
-    pub tags_entities: bool,
     /// Callers have rates.
     pub limits_rates: bool,
 }

@@ -6,6 +6,7 @@ use super::example;
 use super::limits::Limits;
 use super::path::{Piece, dotted};
 use super::schema::{Components, Side, is_required};
+use crate::etag;
 use crate::query::{bindable, has_text_form};
 use crate::rule::{Body, FieldPath, Route, as_message};
 use http::Method;
@@ -161,16 +162,26 @@ fn common(route: &Route, document: &Document) -> Vec<&'static str> {
     if keeps_answers(route, document) {
         names.push("Idempotency-Key");
     }
-    if document.guards.tags_entities && is_unary && is_get {
+    if is_tagged(route) {
         names.push("If-None-Match");
     }
-    if document.guards.tags_entities && is_unary && !is_get && route.method != Method::POST {
+    if names_version(route) {
         names.push("If-Match");
     }
     if route.is_raw && is_unary && is_get {
         names.extend(["Range", "If-Range"]);
     }
     names
+}
+
+/// Whether answers of the route have an `ETag`.
+pub(crate) fn is_tagged(route: &Route) -> bool {
+    route.method == Method::GET && !route.rpc.is_stream() && !route.rpc.is_upload()
+}
+
+/// Whether a change can name the version that it is of.
+pub(crate) fn names_version(route: &Route) -> bool {
+    route.method != Method::GET && etag::field(route).is_some()
 }
 
 /// Whether answers of the route are kept by keys: of what changes something, and does not recognise repeated calls by itself.

@@ -59,7 +59,7 @@ pub(crate) fn of(route: &Route, document: &Document, components: &mut Components
     for (status, text) in told(route) {
         responses.insert(status.clone(), error(&status, &text));
     }
-    responses.insert(route.success().as_str().to_owned(), success(route, document, components));
+    responses.insert(route.success().as_str().to_owned(), success(route, components));
     if route.rpc.resumable.is_some() {
         let description = "The stream was resumed after its last message, as events; do not come again.";
         responses.insert("204".to_owned(), json!({"description": description}));
@@ -69,7 +69,7 @@ pub(crate) fn of(route: &Route, document: &Document, components: &mut Components
         responses
             .insert("416".to_owned(), json!({"description": "No byte is in the range.", "headers": content_range()}));
     }
-    if is_tagged(route, document) {
+    if parameters::is_tagged(route) {
         responses.insert("304".to_owned(), json!({"description": "It is still what `If-None-Match` names."}));
     }
     json!(responses)
@@ -78,10 +78,6 @@ pub(crate) fn of(route: &Route, document: &Document, components: &mut Components
 /// Whether a part of the answer can be asked for.
 fn is_partial(route: &Route) -> bool {
     route.is_raw && !route.rpc.is_stream() && route.method == Method::GET
-}
-
-fn is_tagged(route: &Route, document: &Document) -> bool {
-    document.guards.tags_entities && route.method == Method::GET && !route.rpc.is_stream()
 }
 
 /// The statuses of the errors that can come whatever the service is.
@@ -102,7 +98,7 @@ fn errors(route: &Route, document: &Document) -> Vec<&'static str> {
     if parameters::keeps_answers(route, document) {
         statuses.push("409");
     }
-    if document.guards.tags_entities && ![Method::GET, Method::POST].contains(&route.method) {
+    if parameters::names_version(route) {
         statuses.push("412");
     }
     statuses
@@ -137,11 +133,11 @@ fn error(status: &str, description: &str) -> Json {
     error
 }
 
-fn success(route: &Route, document: &Document, components: &mut Components<'_>) -> Json {
+fn success(route: &Route, components: &mut Components<'_>) -> Json {
     if route.is_raw {
         let mut success = json!({"description": "The bytes, in their own media type.", "content": {"*/*": {}}});
         if is_partial(route) {
-            success["headers"] = json!({"Accept-Ranges": {"schema": {"const": "bytes"}}});
+            success["headers"] = json!({"Accept-Ranges": {"schema": {"const": "bytes"}}, "ETag": tag()});
         }
         return success;
     }
@@ -159,14 +155,17 @@ fn success(route: &Route, document: &Document, components: &mut Components<'_>) 
         let schema = json!({"type": "string", "format": "uri-reference"});
         headers.insert("Location".to_owned(), json!({"description": "Where it can be got.", "schema": schema}));
     }
-    if is_tagged(route, document) {
-        let schema = json!({"type": "string"});
-        headers.insert("ETag".to_owned(), json!({"description": "What `If-None-Match` can name.", "schema": schema}));
+    if parameters::is_tagged(route) {
+        headers.insert("ETag".to_owned(), tag());
     }
     if !headers.is_empty() {
         success["headers"] = headers.into();
     }
     success
+}
+
+fn tag() -> Json {
+    json!({"description": "What `If-None-Match` can name.", "schema": {"type": "string"}})
 }
 
 /// The three forms of a stream. What a line or an event is stands in `x-itemSchema`, as OpenAPI 3.2 has it in `itemSchema`.
