@@ -14,6 +14,7 @@ mod report;
 mod secret;
 mod wait;
 
+use crate::binary::{self, Profile};
 use crate::command::Failed;
 use clap::{Subcommand, ValueEnum};
 use member::Member;
@@ -79,7 +80,7 @@ fn up(place: &Place, wanted: Option<Size>, release: bool) -> Result<(), Failed> 
         return Err(Failed::because("NATS was started in another size: first run `cargo xtask cluster down`"));
     }
     let size = wanted.or(started).unwrap_or(Size::One);
-    let binary = platform::build(release)?;
+    let binary = binary::build(if release { Profile::Release } else { Profile::Dev })?;
     let up = || {
         postgres::up(place)?;
         nats::up(place, size)?;

@@ -1,11 +1,13 @@
 //! `cargo xtask`: what a developer and the CI run.
 
+mod binary;
 mod cluster;
 mod command;
 mod contract;
 mod peers;
 mod servers;
 
+use binary::Profile;
 use clap::Parser;
 use cluster::Cluster;
 use command::{Failed, cargo, workspace};
@@ -114,12 +116,14 @@ fn bench(arguments: &[String]) -> Result<(), Failed> {
     if let Some(("breaker", options)) = arguments.split_first().map(|(name, options)| (name.as_str(), options)) {
         return cargo(&["bench", "--package", "breaker", "--bench", "breaker", "--"]).arguments(options).run();
     }
-    if arguments.first().is_some_and(|name| name == "gateway") {
-        peers::install();
-    } else {
-        servers::before_tests()?;
+    let run = cargo(&["run", "--release", "--package", "bench", "--"]).arguments(arguments);
+    if arguments.first().is_none_or(|name| name != "gateway") {
+        return servers::before_tests().and_then(|()| run.run());
     }
-    cargo(&["run", "--release", "--package", "bench", "--"]).arguments(arguments).run()
+    peers::install();
+    // Beside others as they are installed.
+    let binary = binary::build(Profile::Dist)?;
+    run.variable("COMANDA_TEST_BINARY", &binary.display().to_string()).run()
 }
 
 /// The test that CI runs with fewer cases.

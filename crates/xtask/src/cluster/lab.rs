@@ -5,6 +5,7 @@ use super::nats::{self, Size};
 use super::place::Place;
 use super::process::Process;
 use super::{consul, platform, postgres};
+use crate::binary::{self, Profile};
 use crate::command::{Failed, program};
 
 /// Where the configuration of the roles is, and where they keep their logs.
@@ -16,7 +17,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failed> {
     if Size::started(&place) == Some(Size::Three) {
         return Err(Failed::because("the lab needs one NATS server: first run `cargo xtask cluster down`"));
     }
-    let binary = platform::build(true)?;
+    let binary = binary::build(Profile::Release)?;
     postgres::up(&place)?;
     nats::up(&place, Size::One)?;
     consul::up(&place)?;

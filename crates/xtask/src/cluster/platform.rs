@@ -5,10 +5,10 @@ use super::nats::{self, Size};
 use super::place::Place;
 use super::process::Process;
 use super::{secret, wait};
-use crate::command::{Failed, cargo, workspace};
+use crate::command::{Failed, workspace};
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 /// Settings come from the files, and not from the shell that the cluster is started from.
@@ -21,15 +21,6 @@ pub(super) struct Addresses {
     pub(super) serving: Option<SocketAddr>,
     /// For operators.
     pub(super) admin: SocketAddr,
-}
-
-/// Builds the binary, and says where it is.
-pub(super) fn build(release: bool) -> Result<PathBuf, Failed> {
-    let profile = if release { "release" } else { "dev" };
-    cargo(&["build", "--package", "comanda", "--profile", profile]).run()?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
-    let folder = if release { "release" } else { "debug" };
-    Ok(workspace().join(target).join(folder).join("comanda"))
 }
 
 /// Starts the roles that do not run, each when the one before it is ready.
