@@ -48,6 +48,9 @@ pub(crate) struct Arguments {
     /// Only these scenarios.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Scenario>,
+    /// Only what a call costs beside a bare channel, when nothing happens.
+    #[arg(long, conflicts_with = "only")]
+    closed_loop: bool,
 }
 
 impl Arguments {
@@ -61,6 +64,7 @@ impl Arguments {
 
     fn scenarios(&self) -> Vec<Scenario> {
         match (self.only.is_empty(), self.found) {
+            _ if self.closed_loop => Vec::new(),
             (false, _) => self.only.clone(),
             (true, Source::Fixed) => Scenario::ALL.to_vec(),
             (true, Source::Dns) => Scenario::OF_ENDPOINTS.to_vec(),
