@@ -103,7 +103,7 @@ struct Due {
 }
 
 impl Due {
-    /// The longest due of those whose channel is silent, and of those that were overtaken: whose channel has answered what was sent later.
+    /// The longest due of those that were overtaken, whose channel has answered what was sent later, and of those whose channel is silent.
     /// The rest is still on its way, or waits its turn at the other side. `answered`: channels, and how far they are.
     async fn read(
         &self,
@@ -121,16 +121,18 @@ impl Due {
         let silent_postgres = "SELECT effect_id, attempt, channel, key, kind, traceparent, payload FROM obligation
             WHERE due_us <= ?1 AND sent_us < ?2 AND strpos(?4, chr(10) || channel || chr(10)) = 0
             ORDER BY due_us LIMIT ?3";
-        let heard: String = answered.keys().map(|channel| format!("\n{channel}\n")).collect();
-        let query = Statement::new(silent).on_postgres(silent_postgres);
-        let query = query.bind(self.now_us).bind(self.sent_before_us).bind(rows_max);
-        let mut due = store.query(query.bind(heard)).await?;
+        let query = |sql: Statement, rows: usize| {
+            let left = rows_max.saturating_sub(u32::try_from(rows).unwrap_or(u32::MAX));
+            sql.bind(self.now_us).bind(self.sent_before_us).bind(left)
+        };
+        let mut due = Vec::new();
         for (channel, answered_us) in answered {
-            let left = rows_max.saturating_sub(u32::try_from(due.len()).unwrap_or(u32::MAX));
-            let query = Statement::new(overtaken).bind(self.now_us).bind(self.sent_before_us).bind(left);
-            let query = query.bind(channel.as_str()).bind(answered_us.saturating_sub(self.patience_us));
-            due.extend(store.query(query).await?);
+            let query = query(Statement::new(overtaken), due.len()).bind(channel.as_str());
+            due.extend(store.query(query.bind(answered_us.saturating_sub(self.patience_us))).await?);
         }
+        let heard: String = answered.keys().map(|channel| format!("\n{channel}\n")).collect();
+        let query = query(Statement::new(silent).on_postgres(silent_postgres), due.len());
+        due.extend(store.query(query.bind(heard)).await?);
         Ok(due)
     }
 }
