@@ -56,7 +56,8 @@ pub struct Config {
     /// How long a relay polls that had to fall back before it tails again. 60,000: what makes it fall back is mended by hand, or passes with
     /// an outage.
     pub tail_again_ms: u64,
-    /// When a command is sent again for the first time. 5,000: many times what a healthy service takes to reply.
+    /// When a command is sent again for the first time, and by how much a later one must have overtaken it. 5,000: many times what a healthy
+    /// service takes to reply.
     #[serde(deserialize_with = "positive")]
     pub resend_first_ms: u64,
     /// The longest pause between two attempts; the pause doubles until then. 3,600,000: two days of silence cost about 60 attempts.
