@@ -208,7 +208,8 @@ pub(crate) fn components() -> Map<String, Json> {
             "Makes a repeated call safe: the same key and request give the same answer.",
             visible.clone(),
         ),
-        ("If-None-Match", "The `ETag` of what is known; 304 when it is still the same.", visible.clone()),
+        // Whatever else it holds is no tag, and nothing is known then.
+        ("If-None-Match", "The `ETag` of what is known; 304 when it is still the same.", json!({"type": "string"})),
         ("If-Match", "The `ETag` of what is to be changed; 412 when it is another by now.", visible.clone()),
         (
             "Range",
