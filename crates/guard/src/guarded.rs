@@ -171,14 +171,14 @@ impl From<Refusal> for Stopped {
 impl Turn {
     /// Goes as far as that takes no waiting.
     fn begin(&mut self, request: &mut Request<Body>) -> Result<Stage, Refusal> {
-        let (shared, plan) = (self.shared.clone(), self.plan.clone());
+        let (shared, plan) = (&self.shared, &self.plan);
         self.timeout = plan.limits.apply(request.headers_mut())?;
         if plan.is_free() && !shared.authenticator.knows_anybody() {
             strip_keys(request.headers_mut());
             return Ok(Stage::Admitted(Admission::default()));
         }
         let peer = request.extensions().get::<Peer>();
-        self.charge(&plan.address_rates, peer, None)?;
+        charge(shared, &plan.address_rates, &Call { method: &plan.path, peer, identity: None }, &mut self.quota)?;
         let identified = match shared.authenticator.recognise(request.headers(), peer, now()) {
             Ok(Recognised::ByToken(token)) => return Ok(Stage::Unverified(token)),
             Ok(Recognised::As(identity)) => Ok(identity),
@@ -193,10 +193,11 @@ impl Turn {
         request: &mut Request<Body>,
         identified: Result<Option<Arc<Identity>>, Refusal>,
     ) -> Result<Admission, Refusal> {
-        let plan = self.plan.clone();
+        let plan = &self.plan;
         // Whoever guesses is charged as well.
         let known = identified.as_ref().ok().and_then(Option::as_deref);
-        self.charge(&plan.rates, request.extensions().get(), known)?;
+        let call = Call { method: &plan.path, peer: request.extensions().get(), identity: known };
+        charge(&self.shared, &plan.rates, &call, &mut self.quota)?;
         let identity = identified?;
         let caller = identity.as_ref().zip(request.extensions().get::<Caller>());
         caller.into_iter().for_each(|(identity, caller)| caller.is(identity));
@@ -264,21 +265,6 @@ impl Turn {
             self.shorten(&mut request);
         }
         self.make(request, identity.as_deref(), (own, inner)).await
-    }
-
-    fn charge(&mut self, rates: &[Arc<Rate>], peer: Option<&Peer>, identity: Option<&Identity>) -> Result<(), Refusal> {
-        if rates.is_empty() {
-            return Ok(());
-        }
-        let (call, now_ns) = (Call { method: &self.plan.path, peer, identity }, self.shared.elapsed_ns());
-        for rate in rates {
-            let left = rate.charge(&call, now_ns).inspect_err(|_| self.quota = None)?;
-            self.quota = Some(match self.quota.take() {
-                Some(other) => other.tighter(left),
-                None => left,
-            });
-        }
-        Ok(())
     }
 
     /// Looks whether a request is about what belongs to the caller.
@@ -392,6 +378,22 @@ impl Turn {
         }
         Ok(response)
     }
+}
+
+/// Charges a call to each of these rates, and keeps what is left of the tightest.
+fn charge(shared: &Shared, rates: &[Arc<Rate>], call: &Call<'_>, quota: &mut Option<Quota>) -> Result<(), Refusal> {
+    if rates.is_empty() {
+        return Ok(());
+    }
+    let now_ns = shared.elapsed_ns();
+    for rate in rates {
+        let left = rate.charge(call, now_ns).inspect_err(|_| *quota = None)?;
+        *quota = Some(match quota.take() {
+            Some(other) => other.tighter(left),
+            None => left,
+        });
+    }
+    Ok(())
 }
 
 /// Tells a caller what he has left.
