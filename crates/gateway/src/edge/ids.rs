@@ -10,8 +10,6 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
-
 /// Bytes of a caller's own id at most: three UUIDs with what joins them.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 /// Bytes of `traceparent` in version 00; later ones may be longer.
@@ -90,17 +88,7 @@ fn is_trace_parent(parent: &[u8]) -> bool {
 fn new_trace_parent() -> HeaderValue {
     // Zero is no id.
     let (trace, span) = (fastrand::u128(1..), fastrand::u64(1..));
-    let mut parent = *b"00-________________________________-________________-01";
-    write_hex(&mut parent[3..35], &trace.to_be_bytes());
-    write_hex(&mut parent[36..52], &span.to_be_bytes());
-    HeaderValue::from_bytes(&parent).expect("digits and dashes are a header value")
-}
-
-fn write_hex(digits: &mut [u8], bytes: &[u8]) {
-    for (digits, byte) in digits.chunks_exact_mut(2).zip(bytes) {
-        digits[0] = HEX[usize::from(byte >> 4)];
-        digits[1] = HEX[usize::from(byte & 0xf)];
-    }
+    text(&format!("00-{trace:032x}-{span:016x}-01"))
 }
 
 fn text(text: &str) -> HeaderValue {
