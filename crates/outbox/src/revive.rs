@@ -13,6 +13,7 @@ use tracing::{info, warn};
 
 /// Obligations that one transaction makes due: some 50 ms.
 const REVIVED_AT_ONCE: i64 = 5_000;
+
 /// Makes all commands of a channel that wait for a reply due now, whatever their channel has answered: it has lost them. Returns how many
 /// were not.
 ///

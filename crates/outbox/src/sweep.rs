@@ -11,6 +11,24 @@ use store::{Change, Row, Statement, Store};
 use tracing::{debug, warn};
 
 const PERIOD: Duration = Duration::from_secs(1);
+/// Looks that are remembered of the time for which a command is left alone.
+const LOOKS: u32 = 16;
+
+macro_rules! due {
+    ($those:literal) => {
+        concat!(
+            "SELECT effect_id, attempt, channel, key, kind, traceparent, payload FROM obligation
+             WHERE due_us <= ?1 AND sent_us < ?2 AND ",
+            $those,
+            " ORDER BY due_us LIMIT ?3"
+        )
+    };
+}
+
+/// In a channel that has answered what was sent later. What is due since it was written was lost, and nobody will answer it.
+const OVERTAKEN: &str = due!("channel = ?4 AND (sent_us < ?5 OR due_us = since_us)");
+/// In none of the channels that are listed, each on a line of its own.
+const SILENT: &str = due!("replace(?4, '\n' || channel || '\n', '') = ?4");
 
 /// Runs the sweep of one store until it is asked to drain; `answers`: what is heard from those who answer. A fault is logged and tried
 /// again.
@@ -47,7 +65,9 @@ impl Progress {
 
     /// Notes what is seen now. What was written before the result has been published for long enough; `None`: that is not known.
     fn see(&mut self, now: Instant, published_before_us: i64) -> Option<i64> {
-        self.seen.push_back((now, published_before_us));
+        if self.seen.back().is_none_or(|(then, _)| now.duration_since(*then) >= self.patience / LOOKS) {
+            self.seen.push_back((now, published_before_us));
+        }
         let is_old = |seen: &(Instant, i64)| now.duration_since(seen.0) >= self.patience;
         while self.seen.get(1).is_some_and(is_old) {
             self.seen.pop_front();
@@ -111,27 +131,17 @@ impl Due {
         answered: &HashMap<String, i64>,
         rows_max: u32,
     ) -> Result<Vec<Row>, store::Error> {
-        // What is due since it was written was lost, and nobody will answer it.
-        let overtaken = "SELECT effect_id, attempt, channel, key, kind, traceparent, payload FROM obligation
-            WHERE due_us <= ?1 AND sent_us < ?2 AND channel = ?4 AND (sent_us < ?5 OR due_us = since_us)
-            ORDER BY due_us LIMIT ?3";
-        let silent = "SELECT effect_id, attempt, channel, key, kind, traceparent, payload FROM obligation
-            WHERE due_us <= ?1 AND sent_us < ?2 AND instr(?4, char(10) || channel || char(10)) = 0
-            ORDER BY due_us LIMIT ?3";
-        let silent_postgres = "SELECT effect_id, attempt, channel, key, kind, traceparent, payload FROM obligation
-            WHERE due_us <= ?1 AND sent_us < ?2 AND strpos(?4, chr(10) || channel || chr(10)) = 0
-            ORDER BY due_us LIMIT ?3";
         let query = |sql: Statement, rows: usize| {
             let left = rows_max.saturating_sub(u32::try_from(rows).unwrap_or(u32::MAX));
             sql.bind(self.now_us).bind(self.sent_before_us).bind(left)
         };
         let mut due = Vec::new();
         for (channel, answered_us) in answered {
-            let query = query(Statement::new(overtaken), due.len()).bind(channel.as_str());
+            let query = query(Statement::new(OVERTAKEN), due.len()).bind(channel.as_str());
             due.extend(store.query(query.bind(answered_us.saturating_sub(self.patience_us))).await?);
         }
         let heard: String = answered.keys().map(|channel| format!("\n{channel}\n")).collect();
-        let query = query(Statement::new(silent).on_postgres(silent_postgres), due.len());
+        let query = query(Statement::new(SILENT), due.len());
         due.extend(store.query(query.bind(heard)).await?);
         Ok(due)
     }
@@ -186,5 +196,17 @@ mod tests {
         assert_eq!(progress.see(at(12), 960), Some(900));
         // An operator has it all published again.
         assert_eq!(progress.see(at(13), 50), Some(50));
+    }
+
+    #[test]
+    fn however_long_a_command_is_left_alone_no_more_is_remembered() {
+        let begun = Instant::now();
+        let mut progress = Progress::new(Duration::from_secs(3_600));
+
+        for second in 0..10_000 {
+            progress.see(begun + Duration::from_secs(second), 0);
+        }
+
+        assert!(progress.seen.len() <= LOOKS as usize + 2, "{}", progress.seen.len());
     }
 }
