@@ -252,11 +252,16 @@ impl Field {
     pub(crate) fn takes(&self, payload: Payload<'_>) -> bool {
         match self.label {
             Label::One { .. } => self.kind.takes(payload),
-            Label::Many { .. } => {
-                let is_packed = matches!(payload, Payload::Bytes(_)) && self.kind.is_packable();
-                is_packed || self.kind.takes(payload)
-            }
+            Label::Many { .. } => self.packed(payload).is_some() || self.kind.takes(payload),
             Label::Map { .. } => matches!(payload, Payload::Bytes(_)),
+        }
+    }
+
+    /// The values that stand in one.
+    pub(crate) fn packed<'b>(&self, payload: Payload<'b>) -> Option<&'b [u8]> {
+        match (self.label, payload) {
+            (Label::Many { .. }, Payload::Bytes(values)) if self.kind.is_packable() => Some(values),
+            _ => None,
         }
     }
 }
@@ -278,14 +283,14 @@ impl Kind {
         std::mem::discriminant(&self.payload()) == std::mem::discriminant(&payload)
     }
 
-    /// Of all forms that the wire has for a key, one.
-    pub(crate) fn canonical(self, key: Payload<'_>) -> Payload<'_> {
-        match (self, key) {
-            (Kind::Int32 | Kind::Uint32 | Kind::Sint32, Payload::Varint(value)) => {
+    /// Of all forms that the wire has for a value, one.
+    pub(crate) fn canonical(self, payload: Payload<'_>) -> Payload<'_> {
+        match (self, payload) {
+            (Kind::Int32 | Kind::Uint32 | Kind::Sint32 | Kind::Enum(_), Payload::Varint(value)) => {
                 Payload::Varint((value as u32).into())
             }
             (Kind::Bool, Payload::Varint(value)) => Payload::Varint((value != 0).into()),
-            _ => key,
+            _ => payload,
         }
     }
 

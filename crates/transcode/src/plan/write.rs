@@ -94,7 +94,7 @@ impl<'p, 'b> Writer<'p, 'b> {
             (Label::One { has_presence: true }, _) => spot.count > 0,
             (_, Defaults::Written) => true,
             (Label::One { has_presence: false }, Defaults::LeftOut) => {
-                spot.count > 0 && spot.last != field.kind.payload()
+                spot.count > 0 && field.kind.canonical(spot.last) != field.kind.payload()
             }
             (Label::Many { .. } | Label::Map { .. }, Defaults::LeftOut) => spot.count > 0,
         }
@@ -114,6 +114,9 @@ impl<'p, 'b> Writer<'p, 'b> {
             let field = &message.fields[at];
             if !field.takes(payload) {
                 return Err(Malformed);
+            }
+            if field.packed(payload).is_some_and(<[u8]>::is_empty) {
+                continue;
             }
             // The last member of a oneof counts; it is not merged with what it was before another one came.
             if let Some(set) = field.oneof.map(|oneof| &mut oneofs[oneof]) {
@@ -170,10 +173,7 @@ impl<'p, 'b> Writer<'p, 'b> {
         self.json.push(b'[');
         let start = self.json.len();
         each(field.number, spot, wire, |payload| {
-            let Payload::Bytes(packed) = payload else { return self.element(field.kind, payload, start) };
-            if !field.kind.is_packable() {
-                return self.element(field.kind, payload, start);
-            }
+            let Some(packed) = field.packed(payload) else { return self.element(field.kind, payload, start) };
             let mut values = Fields::new(packed);
             while values.at() < packed.len() {
                 let value = match field.kind.payload() {

@@ -2,12 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "what is beside the test functions is a part of tests too")]
 
+mod alike;
 mod choices;
 
+use alike::{assert_alike, json};
 use choices::Choices;
 use proptest::collection::vec;
 use proptest::prelude::any;
 use proptest::test_runner::{Config, TestRunner};
+use prost::encoding::{WireType, encode_key, encode_varint};
 use prost_reflect::MessageDescriptor;
 use serde_json::Value as Json;
 use std::sync::LazyLock;
@@ -36,10 +39,6 @@ fn for_all(check: impl Fn(&mut Choices<'_>)) {
     outcome.unwrap();
 }
 
-fn json(bytes: &[u8]) -> Json {
-    serde_json::from_slice(bytes).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(bytes)))
-}
-
 /// What a message is, by the reference.
 fn meaning(wire: &[u8]) -> Json {
     json(&REFERENCE.write(wire, Defaults::Written).unwrap())
@@ -60,7 +59,7 @@ fn a_message_is_written_alike() {
         let is_damaged = choices.damage(&mut wire);
         let defaults = [Defaults::Written, Defaults::LeftOut][choices.below(2)];
         match (PLAN.write(&wire, defaults), REFERENCE.write(&wire, defaults)) {
-            (Some(planned), Ok(written)) => assert_eq!(json(&planned), json(&written)),
+            (Some(planned), Ok(written)) => assert_alike(&planned, &written, "a message"),
             // A value that another one replaced is not looked at by the plan, so it may be broken.
             (Some(_) | None, Err(_)) => {}
             // `prost-reflect` takes maps of any wire type.
@@ -68,6 +67,29 @@ fn a_message_is_written_alike() {
             (None, Ok(written)) => panic!("the plan does not write {}", String::from_utf8_lossy(&written)),
         }
     });
+}
+
+/// A color of `1 << 32` is the default once it is narrowed, and was written where defaults are left out.
+#[test]
+fn every_form_of_a_default_is_left_out() {
+    let varints = [0, 1, 1 << 31, 1 << 32, 1 << 63, u64::MAX].map(|value| (WireType::Varint, value));
+    let bits_64 = [0, 1, 1 << 63].map(|value| (WireType::SixtyFourBit, value));
+    let bits_32 = [0, 1, 1 << 31].map(|value| (WireType::ThirtyTwoBit, value));
+    let empty = [(WireType::LengthDelimited, 0)];
+    for field in KINDS.fields() {
+        for (form, value) in [&varints[..], &bits_64, &bits_32, &empty].concat() {
+            let mut wire = Vec::new();
+            encode_key(field.number(), form, &mut wire);
+            match form {
+                WireType::SixtyFourBit => wire.extend(value.to_le_bytes()),
+                WireType::ThirtyTwoBit => wire.extend(u32::try_from(value).unwrap().to_le_bytes()),
+                _ => encode_varint(value, &mut wire),
+            }
+            let Some(planned) = PLAN.write(&wire, Defaults::LeftOut) else { continue };
+            let written = REFERENCE.write(&wire, Defaults::LeftOut).unwrap();
+            assert_alike(&planned, &written, &format!("{} of {form:?} {value}", field.name()));
+        }
+    }
 }
 
 #[test]
