@@ -10,7 +10,7 @@ mod to_wire;
 pub(crate) use service::Admin;
 pub(crate) use to_wire::chain;
 
-use crate::Error;
+use crate::{Error, accept};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
@@ -21,7 +21,6 @@ use lifecycle::Drain;
 use proto::comanda::admin::v1::admin_service_server::AdminServiceServer;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tracing::error;
@@ -58,7 +57,7 @@ impl Port {
             .route("/readyz", get(async move || ready(&readiness).await));
         let routes = Routes::from(pages).add_service(AdminServiceServer::new(admin));
         let server = Server::builder().accept_http1(true).add_routes(routes);
-        let connections = TcpListenerStream::new(self.listener);
+        let connections = accept::connections(self.listener);
         if let Err(error) = server.serve_with_incoming_shutdown(connections, drain.requested()).await {
             error!(error = &error as &dyn std::error::Error, "admin port failed");
         }

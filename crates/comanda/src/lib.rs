@@ -3,6 +3,7 @@
 //! This crate is the assembly: it reads the configuration, wires the roles together, and is the command line. What the platform does
 //! stands in the crates below it.
 
+mod accept;
 mod admin;
 mod called_metrics;
 mod cli;

@@ -1,7 +1,7 @@
 //! The port where services of this process are served to other processes, with their health.
 
 use crate::wire::{INTERNAL, SERVED, Wiring};
-use crate::{Error, Role};
+use crate::{Error, Role, accept};
 use axum::Router;
 use axum::extract::Request;
 use lifecycle::{Drain, Tasks};
@@ -9,7 +9,6 @@ use rpc::Upstream;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::transport::Server;
@@ -61,11 +60,9 @@ impl ServicesPort {
 }
 
 async fn serve(listener: TcpListener, routes: Routes, drain: Drain) {
-    let connections = TcpListenerStream::new(listener);
     // A caller that gives calls up by the hundred is one of us in trouble, and no attacker: to cut its line fails all its other calls.
-    let server =
-        Server::builder().tcp_nodelay(true).http2_max_pending_accept_reset_streams(Some(RESETS_MAX)).add_routes(routes);
-    if let Err(error) = server.serve_with_incoming_shutdown(connections, drain.requested()).await {
+    let server = Server::builder().http2_max_pending_accept_reset_streams(Some(RESETS_MAX)).add_routes(routes);
+    if let Err(error) = server.serve_with_incoming_shutdown(accept::connections(listener), drain.requested()).await {
         error!(error = &error as &dyn std::error::Error, "port of the services failed");
     }
 }

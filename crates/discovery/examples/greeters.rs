@@ -6,7 +6,8 @@ use discovery::{Change, Consul, ConsulConfig, Registration, RegistrationConfig, 
 use lifecycle::{Signals, Tasks};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -22,8 +23,8 @@ async fn main() -> Result<(), Failure> {
     let (_health, service) = tonic_health::server::health_reporter();
     let mut server = Tasks::new();
     server.spawn("server", async move {
-        let served = tonic::transport::Server::builder().add_service(service);
-        if let Err(error) = served.serve_with_incoming(TcpListenerStream::new(listener)).await {
+        let connections = TcpIncoming::from(listener).with_nodelay(Some(true));
+        if let Err(error) = Server::builder().add_service(service).serve_with_incoming(connections).await {
             eprintln!("{error}");
         }
     });

@@ -16,11 +16,11 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpSocket;
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 use tower::Service;
 
 /// What a call takes when all is well.
@@ -42,11 +42,11 @@ pub(crate) async fn serve(arguments: &BackendArguments) -> Measured<()> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
     socket.bind(arguments.listen)?;
-    let listener = TcpListenerStream::new(socket.listen(1_024)?);
+    let listener = TcpIncoming::from(socket.listen(1_024)?).with_nodelay(Some(true));
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_service_status("", tonic_health::ServingStatus::Serving).await;
     let told = listen_to_orders(behaviour.clone());
-    let server = Server::builder().tcp_nodelay(true).add_service(health).add_service(Work(behaviour));
+    let server = Server::builder().add_service(health).add_service(Work(behaviour));
     Ok(server.serve_with_incoming_shutdown(listener, told).await?)
 }
 
