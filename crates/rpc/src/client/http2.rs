@@ -44,6 +44,10 @@ const OF_CONNECTIONS: [HeaderName; 5] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
+/// What is another value for each call. In the table that HPACK keeps of the headers that were sent, it would push out those that come again.
+const OF_ONE_CALL: [HeaderName; 3] =
+    [crate::timeout::HEADER, HeaderName::from_static("traceparent"), HeaderName::from_static("x-request-id")];
+
 /// A connection. Clones are the same one; it ends when the last of them and all calls have.
 #[derive(Debug, Clone)]
 pub(crate) struct Sender {
@@ -115,6 +119,10 @@ impl Sender {
         if head.version < Version::HTTP_2 {
             strip(&mut head.headers);
             head.version = Version::HTTP_2;
+        }
+        for name in OF_ONE_CALL {
+            // This is how HPACK is told not to remember a value (RFC 7541 7.1.3).
+            head.headers.get_mut(name).into_iter().for_each(|value| value.set_sensitive(true));
         }
         let is_empty = body.is_end_stream();
         let sent = self.requests.send_request(Request::from_parts(head, ()), is_empty);
