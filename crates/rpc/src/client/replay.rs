@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame};
+use http_body_util::Full;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -21,10 +22,11 @@ pub(crate) enum Replay {
     Stream(Body),
 }
 
-/// A body that is known from end to end.
+/// A body that is known from end to end. Nearly all are one piece of data.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Whole {
-    data: Vec<Bytes>,
+    first: Bytes,
+    rest: Vec<Bytes>,
     trailers: Option<HeaderMap>,
 }
 
@@ -45,7 +47,7 @@ impl Replay {
             match frame.into_data() {
                 Ok(data) => {
                     kept += data.len();
-                    whole.data.push(data);
+                    whole.push(data);
                 }
                 Err(frame) => whole.trailers = frame.into_trailers().ok(),
             }
@@ -57,8 +59,19 @@ impl Replay {
 }
 
 impl Whole {
+    fn push(&mut self, data: Bytes) {
+        if self.first.is_empty() {
+            self.first = data;
+        } else {
+            self.rest.push(data);
+        }
+    }
+
     /// The body once more.
     pub(crate) fn body(&self) -> Body {
+        if self.rest.is_empty() && self.trailers.is_none() {
+            return Body::new(Full::new(self.first.clone()));
+        }
         Body::new(Resumed::new(self.clone(), None, Body::empty()))
     }
 }
@@ -73,7 +86,8 @@ struct Resumed {
 
 impl Resumed {
     fn new(taken: Whole, failure: Option<Status>, rest: Body) -> Self {
-        Resumed { data: taken.data.into(), trailers: taken.trailers, failure, rest }
+        let data = std::iter::once(taken.first).chain(taken.rest).filter(|data| !data.is_empty()).collect();
+        Resumed { data, trailers: taken.trailers, failure, rest }
     }
 }
 
