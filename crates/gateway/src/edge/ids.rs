@@ -15,6 +15,9 @@ const REQUEST_ID_BYTES_MAX: usize = 128;
 /// Bytes of `traceparent` in version 00; later ones may be longer.
 const TRACE_PARENT_BYTES: usize = 55;
 
+/// Hexadecimal digits of the id of a span.
+const SPAN_DIGITS: usize = 16;
+
 /// What a request is known by.
 #[derive(Debug, Clone)]
 pub(super) struct Ids {
@@ -87,8 +90,11 @@ fn is_trace_parent(parent: &[u8]) -> bool {
 /// The beginning of a trace. It is marked as sampled, which services without a tracer ignore, and others do by default.
 fn new_trace_parent() -> HeaderValue {
     // Zero is no id.
-    let (trace, span) = (fastrand::u128(1..), fastrand::u64(1..));
-    text(&format!("00-{trace:032x}-{span:016x}-01"))
+    let (trace, span) = (Uuid::from_u128(fastrand::u128(1..)), Uuid::from_u64_pair(fastrand::u64(1..), 0));
+    let (mut trace_text, mut span_text) = (Uuid::encode_buffer(), Uuid::encode_buffer());
+    let (trace, span) =
+        (trace.as_simple().encode_lower(&mut trace_text), span.as_simple().encode_lower(&mut span_text));
+    text(&["00-", trace, "-", &span[..SPAN_DIGITS], "-01"].concat())
 }
 
 fn text(text: &str) -> HeaderValue {
