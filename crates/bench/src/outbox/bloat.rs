@@ -3,7 +3,8 @@
 //! Commands are committed with an obligation each; the relay publishes them; an inbox answers each, and its reply goes through the outbox
 //! again; the reply settles the obligation. So each command is two rows of the outbox, one obligation that comes and goes, and one row of
 //! the inbox that stays. For a part of it a transaction is held open that keeps every vacuum from removing anything. Before and after,
-//! and meanwhile, a full outbox is drained on the same tables.
+//! and meanwhile, a full outbox is drained on the same tables; after it in turn with one of a new database on the same server, which has
+//! as much else to do then.
 
 use super::Arguments;
 use super::site::{Bare, Broker, COMMANDS, CONSUMER, PAYLOAD_BYTES, REPLIES, Relay, bus, database, stream_name};
@@ -24,6 +25,7 @@ use tokio::time::{Instant, sleep};
 
 const DRAINED: Metric = Metric { name: "messages_per_second", unit: "1/s" };
 const KEPT_UP: Metric = Metric { name: "drain_end_to_start", unit: "ratio" };
+const AS_NEW: Metric = Metric { name: "drain_end_to_new_database", unit: "ratio" };
 const FLOW: Metric = Metric { name: "commands_per_second", unit: "1/s" };
 const OUTBOX: Metric = Metric { name: "outbox_bytes", unit: "MB" };
 const OBLIGATION: Metric = Metric { name: "obligation_bytes", unit: "MB" };
@@ -56,12 +58,12 @@ pub(super) async fn measure(
     let drained = arguments.drained().min(50_000);
     let mut world = World::open(postgres, broker).await?;
     let mut held: Option<Session> = None;
-    let at_start = world.drain_rate(drained).await?;
+    let at_start = world.backlog.drain_rates(drained).await?;
     note_all(report, "bloat drain at start", &at_start);
     world.start().await?;
     for part in 0..PARTS {
         if part == HELD.start {
-            held = Some(hold(postgres, &world.url).await);
+            held = Some(hold(postgres, &world.backlog.url).await);
         }
         if part == HELD.end {
             drop(held.take());
@@ -75,14 +77,21 @@ pub(super) async fn measure(
         world.forget_published().await?;
         if part + 1 == HELD.end {
             world.stop().await?;
-            note_all(report, "bloat drain while held", &world.drain_rate(drained).await?);
+            note_all(report, "bloat drain while held", &world.backlog.drain_rates(drained).await?);
             world.start().await?;
         }
     }
     world.stop().await?;
-    let at_end = world.drain_rate(drained).await?;
+    let mut new = Backlog::open(postgres, broker).await?;
+    let (mut at_end, mut of_new) = (Vec::new(), Vec::new());
+    for _ in 0..DRAINS {
+        at_end.push(world.backlog.drain_rate(drained).await?);
+        of_new.push(new.drain_rate(drained).await?);
+    }
     note_all(report, "bloat drain at end", &at_end);
+    note_all(report, "bloat drain of a new one", &of_new);
     report.note("bloat", KEPT_UP, OURS, spread(&at_end).0 / spread(&at_start).0);
+    report.note("bloat", AS_NEW, OURS, spread(&at_end).0 / spread(&of_new).0);
     Ok(())
 }
 
@@ -99,12 +108,45 @@ async fn hold(postgres: &Postgres, url: &str) -> Session {
     session
 }
 
-/// A service that sends commands, and one that answers them, on one database.
-struct World {
+/// A database, and where its outbox is drained to.
+struct Backlog {
     url: String,
     store: Store,
     line: Bare,
     target: Target,
+}
+
+impl Backlog {
+    async fn open(postgres: &Postgres, broker: Broker<'_>) -> Measured<Self> {
+        let (url, store) = database(postgres).await?;
+        let (line, target) = (Bare::open(&url).await?, Target::open(broker, "bloat").await?);
+        Ok(Backlog { url, store, line, target })
+    }
+
+    /// Drains a full outbox; messages per second.
+    async fn drain_rate(&mut self, messages: u32) -> Measured<f64> {
+        self.line.fill(messages).await?;
+        let started = Instant::now();
+        let relay = Relay::start(&self.store, self.target.bus(), Publisher::Polling);
+        self.target.receives(messages).await?;
+        let rate = f64::from(messages) / started.elapsed().as_secs_f64();
+        relay.stop().await?;
+        Ok(rate)
+    }
+
+    async fn drain_rates(&mut self, messages: u32) -> Measured<Vec<f64>> {
+        let mut rates = Vec::new();
+        for _ in 0..DRAINS {
+            rates.push(self.drain_rate(messages).await?);
+        }
+        Ok(rates)
+    }
+}
+
+/// A service that sends commands, and one that answers them, on one database.
+struct World {
+    backlog: Backlog,
+    store: Store,
     bus: Bus,
     prefix: String,
     context: Context,
@@ -115,15 +157,12 @@ struct World {
 
 impl World {
     async fn open(postgres: &Postgres, broker: Broker<'_>) -> Measured<Self> {
-        let (url, store) = database(postgres).await?;
-        let prefix = "bloat".to_owned();
+        let (backlog, prefix) = (Backlog::open(postgres, broker).await?, "bloat".to_owned());
         Ok(World {
-            line: Bare::open(&url).await?,
-            target: Target::open(broker, "bloat").await?,
             bus: bus(broker, &prefix).await?,
             context: jetstream::new(async_nats::connect(broker.nats.urls()).await?),
-            url,
-            store,
+            store: backlog.store.clone(),
+            backlog,
             prefix,
             sent: 0,
             settled: Arc::default(),
@@ -212,10 +251,10 @@ impl World {
     }
 
     async fn note_sizes(&self, report: &mut Report, case: &str, rows: u64) -> Measured<()> {
-        let outbox = self.line.bytes(&["outbox_0", "outbox_1", "outbox_2"]).await?;
+        let outbox = self.backlog.line.bytes(&["outbox_0", "outbox_1", "outbox_2"]).await?;
         report.note(case, OUTBOX, OURS, outbox / 1e6);
-        report.note(case, OBLIGATION, OURS, self.line.bytes(&["obligation"]).await? / 1e6);
-        report.note(case, INBOX, OURS, self.line.bytes(&["inbox"]).await? / rows as f64);
+        report.note(case, OBLIGATION, OURS, self.backlog.line.bytes(&["obligation"]).await? / 1e6);
+        report.note(case, INBOX, OURS, self.backlog.line.bytes(&["inbox"]).await? / rows as f64);
         Ok(())
     }
 
@@ -227,20 +266,6 @@ impl World {
             stream.purge().sequence(handled + 1).await?;
         }
         Ok(())
-    }
-
-    /// Drains a full outbox several times; messages per second.
-    async fn drain_rate(&mut self, messages: u32) -> Measured<Vec<f64>> {
-        let mut rates = Vec::new();
-        for _ in 0..DRAINS {
-            self.line.fill(messages).await?;
-            let started = Instant::now();
-            let relay = Relay::start(&self.store, self.target.bus(), Publisher::Polling);
-            self.target.receives(messages).await?;
-            rates.push(f64::from(messages) / started.elapsed().as_secs_f64());
-            relay.stop().await?;
-        }
-        Ok(rates)
     }
 }
 
