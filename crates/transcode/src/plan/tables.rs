@@ -264,6 +264,11 @@ impl Field {
             _ => None,
         }
     }
+
+    /// Whether a value is none: a repeated field that is empty.
+    pub(crate) fn is_nothing(&self, payload: Payload<'_>) -> bool {
+        self.packed(payload).is_some_and(<[u8]>::is_empty)
+    }
 }
 
 impl Kind {

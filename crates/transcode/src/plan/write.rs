@@ -115,7 +115,7 @@ impl<'p, 'b> Writer<'p, 'b> {
             if !field.takes(payload) {
                 return Err(Malformed);
             }
-            if field.packed(payload).is_some_and(<[u8]>::is_empty) {
+            if field.is_nothing(payload) {
                 continue;
             }
             // The last member of a oneof counts; it is not merged with what it was before another one came.
@@ -150,7 +150,7 @@ impl<'p, 'b> Writer<'p, 'b> {
     /// Several values of a message are one, put together.
     fn merged(&mut self, of: usize, field: &Field, spot: Spot<'b>, wire: &'b [u8]) -> Result<(), Malformed> {
         let mut merged = Vec::new();
-        each(field.number, spot, wire, |payload| {
+        each(field, spot, wire, |payload| {
             if let Payload::Bytes(bytes) | Payload::Group(bytes) = payload {
                 merged.extend_from_slice(bytes);
             }
@@ -172,7 +172,7 @@ impl<'p, 'b> Writer<'p, 'b> {
     fn list(&mut self, field: &'p Field, spot: Spot<'b>, wire: &'b [u8]) -> Result<(), Malformed> {
         self.json.push(b'[');
         let start = self.json.len();
-        each(field.number, spot, wire, |payload| {
+        each(field, spot, wire, |payload| {
             let Some(packed) = field.packed(payload) else { return self.element(field.kind, payload, start) };
             let mut values = Fields::new(packed);
             while values.at() < packed.len() {
@@ -200,7 +200,7 @@ impl<'p, 'b> Writer<'p, 'b> {
     fn map(&mut self, key: Kind, field: &'p Field, spot: Spot<'b>, wire: &'b [u8]) -> Result<(), Malformed> {
         let mut entries: Vec<(Payload<'b>, &'b [u8])> = Vec::with_capacity(spot.count);
         let mut places: HashMap<Payload<'b>, usize> = HashMap::new();
-        each(field.number, spot, wire, |payload| {
+        each(field, spot, wire, |payload| {
             let Payload::Bytes(entry) = payload else { return Err(Malformed) };
             let mut given = key.payload();
             let mut fields = Fields::new(entry);
@@ -371,7 +371,7 @@ impl<'p, 'b> Writer<'p, 'b> {
 
 /// Visits the values of a field.
 fn each<'b>(
-    number: u32,
+    field: &Field,
     spot: Spot<'b>,
     wire: &'b [u8],
     mut visit: impl FnMut(Payload<'b>) -> Result<(), Malformed>,
@@ -379,8 +379,8 @@ fn each<'b>(
     let mut left = spot.count;
     let mut fields = Fields::from(wire, spot.first);
     while left > 0 {
-        let Some((at, payload)) = fields.next()? else { return Ok(()) };
-        if at == number {
+        let Some((number, payload)) = fields.next()? else { return Ok(()) };
+        if number == field.number && !field.is_nothing(payload) {
             left -= 1;
             visit(payload)?;
         }

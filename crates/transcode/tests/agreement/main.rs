@@ -92,6 +92,25 @@ fn every_form_of_a_default_is_left_out() {
     }
 }
 
+/// An empty packed field was not counted where fields are found, and was where they are written: what came last was lost.
+#[test]
+fn an_empty_part_of_a_repeated_field_hides_none_of_the_others() {
+    let int32s = KINDS.get_field_by_name("int32s").unwrap().number();
+    let parts: [&[u64]; 5] = [&[], &[1, 2], &[], &[], &[3]];
+    for from in 0..parts.len() {
+        let mut wire = Vec::new();
+        for part in &parts[from..] {
+            encode_key(int32s, WireType::LengthDelimited, &mut wire);
+            encode_varint(part.len() as u64, &mut wire);
+            part.iter().for_each(|value| encode_varint(*value, &mut wire));
+        }
+        encode_key(int32s, WireType::Varint, &mut wire);
+        encode_varint(4, &mut wire);
+        let planned = PLAN.write(&wire, Defaults::LeftOut).unwrap();
+        assert_alike(&planned, &REFERENCE.write(&wire, Defaults::LeftOut).unwrap(), "int32s");
+    }
+}
+
 #[test]
 fn what_is_written_is_read_by_the_plan() {
     for_all(|choices| {
