@@ -39,11 +39,12 @@ async fn look(wiring: &Wiring) -> Readiness {
     Readiness { status, checks }
 }
 
-/// Whether the Order Service can take orders; `None` in a process that neither runs nor calls it.
+/// Whether orders can be taken; `None` in a process that takes none. Another service is as ready without the Order Service as with it, and
+/// may be what that is started after.
 async fn orders(wiring: &Wiring) -> Option<Check> {
     match wiring.upstream(Role::Order) {
         Some(_) if wiring.runs(Role::Order) => Some(own_orders(wiring).await),
-        Some(upstream) if wiring.knows(Role::Order) => Some(if upstream.is_up() {
+        Some(upstream) if wiring.runs(Role::Gateway) && wiring.knows(Role::Order) => Some(if upstream.is_up() {
             Check { name: Role::Order.to_string(), status: State::Ready, detail: "is reached".to_owned() }
         } else {
             Check { name: Role::Order.to_string(), status: State::Unavailable, detail: "cannot be reached".to_owned() }

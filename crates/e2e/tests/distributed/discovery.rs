@@ -4,7 +4,7 @@ use e2e::{DECIDED_WITHIN, Shop, consumer, decided, place, place_and_wait, restau
 use serde_json::Value as Json;
 use servers::Consul;
 use std::time::Duration;
-use testkit::{Member, Stack, StackOptions, command_line, eventually};
+use testkit::{Http, Member, Stack, StackOptions, command_line, eventually};
 
 async fn platform() -> Option<Stack> {
     if !servers::are_there() || !Consul::require() {
@@ -47,6 +47,24 @@ async fn roles_find_each_other_and_go_on_without_the_agent() {
         consul.restart().await;
     }
     place_and_wait(&stack.http(), &shop.order()).await;
+}
+
+/// With Consul every process knows how to find the Order Service, and `cargo xtask cluster up` waited for it before it had started it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_who_takes_orders_is_not_ready_without_the_order_service() {
+    let Some(mut stack) = platform().await else { return };
+
+    stack.terminate(Member::Order).await;
+
+    let readiness = async |member| {
+        Http::new(&stack.admin_url(member)).get("/readyz").try_send().await.map_or(0, |answer| answer.status.as_u16())
+    };
+    eventually(DECIDED_WITHIN, async || match readiness(Member::Gateway).await {
+        503 => Ok(()),
+        status => Err(format!("the gateway's readiness is answered with {status}")),
+    })
+    .await;
+    assert_eq!((readiness(Member::Consumer).await, readiness(Member::Restaurant).await), (200, 200));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
