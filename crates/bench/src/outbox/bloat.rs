@@ -146,7 +146,6 @@ impl Backlog {
 /// A service that sends commands, and one that answers them, on one database.
 struct World {
     backlog: Backlog,
-    store: Store,
     bus: Bus,
     prefix: String,
     context: Context,
@@ -161,7 +160,6 @@ impl World {
         Ok(World {
             bus: bus(broker, &prefix).await?,
             context: jetstream::new(async_nats::connect(broker.nats.urls()).await?),
-            store: backlog.store.clone(),
             backlog,
             prefix,
             sent: 0,
@@ -174,27 +172,24 @@ impl World {
     async fn start(&mut self) -> Measured<()> {
         let mut tasks = Tasks::new();
         let config = outbox::Config::default();
-        let consumer = |name| Consumer {
-            name,
-            store: self.store.clone(),
-            config: config.clone(),
-            metrics: outbox::Metrics::default(),
-        };
+        let store = &self.backlog.store;
+        let consumer =
+            |name| Consumer { name, store: store.clone(), config: config.clone(), metrics: outbox::Metrics::default() };
         let commands = self.bus.subscribe(COMMANDS, CONSUMER).await?;
-        let inbox = Inbox::new(self.store.clone(), Answers);
+        let inbox = Inbox::new(store.clone(), Answers);
         tasks.spawn("commands", outbox::consume(commands, consumer("commands"), inbox, tasks.drain_request()));
         let replies = self.bus.subscribe(REPLIES, CONSUMER).await?;
-        let settles = Settles { store: self.store.clone(), settled: self.settled.clone() };
+        let settles = Settles { store: store.clone(), settled: self.settled.clone() };
         tasks.spawn("replies", outbox::consume(replies, consumer("replies"), settles, tasks.drain_request()));
         let sweep = outbox::sweep(
-            self.store.clone(),
+            store.clone(),
             config.clone(),
             outbox::Answers::default(),
             outbox::Metrics::default(),
             tasks.drain_request(),
         );
         tasks.spawn("sweep", sweep);
-        self.running = Some((Relay::start(&self.store, &self.bus, Publisher::Polling), tasks));
+        self.running = Some((Relay::start(store, &self.bus, Publisher::Polling), tasks));
         Ok(())
     }
 
@@ -212,7 +207,7 @@ impl World {
         let upto = self.sent + commands;
         let next = Arc::new(AtomicU64::new(self.sent));
         for _ in 0..SENDERS {
-            let (store, next, settled) = (self.store.clone(), next.clone(), self.settled.clone());
+            let (store, next, settled) = (self.backlog.store.clone(), next.clone(), self.settled.clone());
             sending.spawn(async move {
                 loop {
                     let first = next.fetch_add(AT_ONCE, Ordering::Relaxed);
