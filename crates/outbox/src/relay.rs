@@ -124,6 +124,8 @@ impl Relay {
                 pause = self.first_pause();
             }
             woken.mark_unchanged();
+            // Only what is read after the drain was requested holds all that was committed before it.
+            let is_last = ahead.is_none() && self.drain.is_requested();
             let read = match ahead.take() {
                 Some(read) => read,
                 None => journal::read(&self.store, lease.epoch(), lease.cursor()).await?,
@@ -134,7 +136,7 @@ impl Relay {
                     ahead = self.publish(lease, page).await?;
                     pause = self.first_pause();
                 }
-                Read::Page(_) | Read::Paused if self.drain.is_requested() => return Ok(()),
+                Read::Page(_) | Read::Paused if is_last => return Ok(()),
                 Read::Page(page) => {
                     lease.saw_nothing(&page);
                     self.wait(lease, &mut woken, tailing, pause).await?;
