@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::StatusCode;
+use std::error::Error as StdError;
 use std::time::Duration;
 use tonic::{Code, Status};
 
@@ -39,6 +40,15 @@ impl Refused {
     pub(crate) fn body_too_slow(within: Duration) -> Self {
         let status = Status::deadline_exceeded(format!("the body did not arrive within {within:?}"));
         Refused { http: Some(StatusCode::REQUEST_TIMEOUT), ..status.into() }
+    }
+
+    /// A body that broke off, or is not what its `Content-Encoding` says. Names the innermost cause, since those around it only repeat that a body broke.
+    pub(crate) fn body_broken(error: &(dyn StdError + 'static)) -> Self {
+        let mut cause = error;
+        while let Some(source) = cause.source() {
+            cause = source;
+        }
+        Status::invalid_argument(format!("the body could not be read to its end: {cause}")).into()
     }
 
     pub(crate) fn unsupported_media(message: &str) -> Self {

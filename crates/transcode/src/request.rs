@@ -18,7 +18,6 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, MessageDescriptor, ReflectM
 use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
-use tonic::Status;
 
 /// The header of a client that resumes a stream (HTML, "Server-sent events").
 const LAST_EVENT_ID: &str = "last-event-id";
@@ -165,7 +164,7 @@ where
         Err(_elapsed) => Err(Refused::body_too_slow(within)),
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(refusal()),
-        Ok(Err(_)) => Err(Status::invalid_argument("the body could not be read to its end").into()),
+        Ok(Err(error)) => Err(Refused::body_broken(&*error)),
     }
 }
 

@@ -15,7 +15,6 @@ use std::error::Error as StdError;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-use tonic::Status;
 
 /// Tells of a message that was refused.
 #[derive(Debug)]
@@ -138,7 +137,7 @@ where
             let frame = timeout(self.idle_max, self.body.frame()).await;
             match frame.map_err(|_elapsed| Refused::body_too_slow(self.idle_max))? {
                 None => return Ok(None),
-                Some(Err(_)) => return Err(Status::invalid_argument("the body could not be read to its end").into()),
+                Some(Err(error)) => return Err(Refused::body_broken(&*error.into())),
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         return Ok(Some(data));
