@@ -114,6 +114,14 @@ impl Config {
         }
     }
 
+    /// Looks whether the public port would be opened as it is set.
+    pub(crate) fn check_port(&self) -> Result<(), Error> {
+        if !self.roles.contains(&Role::Gateway) {
+            return Ok(());
+        }
+        self.gateway.check(self.listen).map(drop).map_err(Error::Port)
+    }
+
     /// Whether anything is kept in files of `data_dir`.
     pub(crate) fn keeps_files(&self) -> bool {
         !self.is_bare_gateway() && self.is_on_files()

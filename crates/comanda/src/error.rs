@@ -23,6 +23,9 @@ pub enum Error {
     /// `roles` is empty.
     #[error("no role is to run; leave `roles` out to run all of them")]
     NoRoles,
+    /// The public port would not be opened.
+    #[error("the public port is not valid")]
+    Port(#[source] gateway::Error),
     /// A relay is to tail a log that is not there.
     #[error("{section} is not valid")]
     Publisher {

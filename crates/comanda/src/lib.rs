@@ -79,7 +79,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Error> {
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Config { command: ConfigCommand::Check(options) }) => {
-            config::load(cli.config.as_deref(), &options)?;
+            config::load(cli.config.as_deref(), &options)?.check_port()?;
             println!("the configuration is valid");
             Ok(ExitCode::SUCCESS)
         }

@@ -1,9 +1,12 @@
 //! The limits of the public port, and what is served there.
 
 use crate::catalog::{CatalogConfig, DiscoverConfig, ServiceConfig};
-use crate::{AccessLogConfig, CompressionConfig, CorsConfig, TlsConfig, WebSocketConfig};
+use crate::edge::Cors;
+use crate::{AccessLogConfig, CompressionConfig, CorsConfig, Error, TlsConfig, WebSocketConfig};
+use guard::Openness;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// What the public port takes.
@@ -89,6 +92,16 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Looks whether the port would be opened at `listen`, as far as can be told without its files, and for whom.
+    ///
+    /// # Errors
+    /// When it would be open to everybody by chance, or a setting makes no sense.
+    pub fn check(&self, listen: SocketAddr) -> Result<Openness, Error> {
+        Cors::new(&self.cors)?;
+        self.guard.check().map_err(Error::Guard)?;
+        self.guard.openness(listen).map_err(Error::Guard)
+    }
+
     pub(crate) fn header_read_timeout(&self) -> Duration {
         Duration::from_millis(self.header_read_timeout_ms)
     }

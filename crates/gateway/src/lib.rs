@@ -86,7 +86,7 @@ pub struct Gateway {
 /// When the port cannot be opened, or would be open to everybody by chance, a setting or a file of it cannot be used, or the contract cannot be
 /// served.
 pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Gateway, Error> {
-    let openness = config.guard.openness(deps.listen).map_err(Error::Guard)?;
+    let openness = config.check(deps.listen)?;
     let guard = Guard::sharing(config.guard.clone(), access::defaults(), deps.metrics.guard(), &deps.jetstream);
     let guard = guard.await.map_err(Error::Guard)?;
     let listen = |source| Error::Listen { address: deps.listen, source };

@@ -129,7 +129,11 @@ impl Config {
         Duration::from_millis(self.refresh_ms)
     }
 
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    /// Looks whether every setting makes sense, as far as can be told without its files.
+    ///
+    /// # Errors
+    /// When one does not.
+    pub fn check(&self) -> Result<(), Error> {
         let patterns = |setting, methods: &[String]| match methods.iter().find_map(|it| pattern::complaint(it)) {
             Some(complaint) => Err(Error::setting(setting, complaint)),
             None if methods.is_empty() => Err(Error::setting(setting, "methods names none")),

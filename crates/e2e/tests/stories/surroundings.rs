@@ -115,6 +115,16 @@ async fn the_settings_can_be_printed_and_checked() {
 }
 
 #[tokio::test]
+async fn a_port_that_would_be_open_to_everybody_by_chance_is_found_before_the_start() {
+    let open = command_line(&["config", "check", "--listen", "0.0.0.0:8080"]).await;
+    let elsewhere = command_line(&["config", "check", "--listen", "0.0.0.0:8080", "--roles", "order"]).await;
+
+    assert_eq!(open.code, Some(1), "{open:?}");
+    assert!(open.stderr.contains("0.0.0.0:8080") && open.stderr.contains("access"), "{}", open.stderr);
+    assert_eq!(elsewhere.code, Some(0), "{elsewhere:?}");
+}
+
+#[tokio::test]
 async fn verify_finds_tickets_that_are_gone() {
     let mut comanda = Comanda::empty().await;
     let shop = Shop::open(&comanda).await;
