@@ -60,7 +60,7 @@ pub use obligation::{Awaited, awaited, oblige, settle};
 pub use outcome::Outcome;
 pub use parked::{Parked, ParkedKeys, Payload, list_parked, parked_keys, would_discard, would_redrive};
 pub use relay::relay;
-pub use revive::{Reviving, revive, revive_all};
+pub use revive::{Reviving, revive};
 pub use schema::migrate;
 pub use selection::Selection;
 pub use sweep::sweep;

@@ -14,22 +14,11 @@ use tracing::{info, warn};
 /// Obligations that one transaction makes due: some 50 ms.
 const REVIVED_AT_ONCE: i64 = 5_000;
 
-/// Makes all commands of a channel that wait for a reply due now, whatever their channel has answered: it has lost them. Returns how many
-/// were not.
+/// Makes all commands that wait for a reply due now, whatever was answered: what was sent is lost. Returns how many were not.
 ///
 /// # Errors
 /// When the store cannot be written.
-pub async fn revive(store: &Store, channel: &str) -> Result<usize, Error> {
-    let sql = "UPDATE obligation SET due_us = since_us WHERE effect_id IN
-        (SELECT effect_id FROM obligation WHERE due_us > since_us AND channel = ?2 LIMIT ?1)";
-    again_and_again(store, || Statement::new(sql).bind(REVIVED_AT_ONCE).bind(channel)).await
-}
-
-/// Makes all commands that wait for a reply due now, whatever was answered. Returns how many were not.
-///
-/// # Errors
-/// When the store cannot be written.
-pub async fn revive_all(store: &Store) -> Result<usize, Error> {
+pub async fn revive(store: &Store) -> Result<usize, Error> {
     let sql = "UPDATE obligation SET due_us = since_us WHERE effect_id IN
         (SELECT effect_id FROM obligation WHERE due_us > since_us LIMIT ?1)";
     again_and_again(store, || Statement::new(sql).bind(REVIVED_AT_ONCE)).await

@@ -4,7 +4,7 @@
 //! gone: the commands of this service, or the replies to them, so all obligations are made due now. What a bus held that keeps the last
 //! event of each key is for its source to publish again, through [`OnLoss`].
 
-use crate::revive::revive_all;
+use crate::revive::revive;
 use lifecycle::{Drain, Rhythm};
 use messaging::{Bus, Incarnation};
 use std::collections::HashMap;
@@ -75,7 +75,7 @@ impl<H: OnLoss> Watch<H> {
         if is_lost(known.incarnation, seen) {
             warn!(channel, "the bus lost what the channel held");
             self.on_loss.lost(channel).await?;
-            let revived = revive_all(&self.store).await?;
+            let revived = revive(&self.store).await?;
             warn!(channel, revived, "commands will be sent again");
             // Noted last, so that whoever comes after a crash notices the loss too.
             note(&self.store, channel, seen).await?;

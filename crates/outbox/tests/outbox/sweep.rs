@@ -196,7 +196,7 @@ async fn a_command_that_the_other_side_has_not_come_to_is_not_sent_again(world: 
 async fn a_command_that_the_bus_has_lost_is_sent_again_whatever_was_answered(world: World) {
     let (answers, _replies) = answering(&world).await;
 
-    outbox::revive_all(&world.store).await.unwrap();
+    outbox::revive(&world.store).await.unwrap();
     let _sweep = world.sweep_by(answers);
 
     world.becomes(ATTEMPTS, 2).await;
