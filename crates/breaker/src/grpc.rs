@@ -84,8 +84,7 @@ impl Classify for Table {
         let headers = answer.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         headers.insert(STATUS, HeaderValue::from(code::UNAVAILABLE));
-        headers
-            .insert(PUSHBACK, HeaderValue::from(u64::try_from(rejected.retry_after.as_millis()).unwrap_or(u64::MAX)));
+        headers.insert(PUSHBACK, HeaderValue::from(rejected.retry_after_ms));
         // Plain ASCII without a percent sign, so it needs no encoding.
         if let Ok(message) = HeaderValue::from_str(&rejected.to_string()) {
             headers.insert(MESSAGE, message);

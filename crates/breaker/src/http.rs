@@ -29,8 +29,7 @@ impl Classify for Table {
     fn refuse(&self, rejected: &Rejected) -> Response<()> {
         let mut answer = Response::new(());
         *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-        let seconds = rejected.retry_after.as_millis().div_ceil(1_000);
-        let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
+        let seconds = rejected.retry_after_ms.div_ceil(1_000);
         answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         answer
     }

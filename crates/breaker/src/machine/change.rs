@@ -4,7 +4,7 @@ use super::backoff::Backoff;
 use super::probes::Probes;
 use super::state::{Event, Forced, Outcome, Reason};
 use super::word::Word;
-use super::{Answer, Kind, Machine, Ticket};
+use super::{Answer, Kind, Machine};
 use crate::sync::{self, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
@@ -99,9 +99,9 @@ impl Machine {
 
     /// Lets a probe decide, if its lease has not run out.
     #[cold]
-    pub(super) fn record_probe(&self, ticket: Ticket, outcome: Outcome, now_ms: u64) {
+    pub(super) fn record_probe(&self, word: Word, lease: u64, outcome: Outcome, now_ms: u64) {
         let mut changes = sync::lock(&self.changes);
-        if self.word() != ticket.word || !changes.probes.end(ticket.lease, now_ms) {
+        if self.word() != word || !changes.probes.end(lease, now_ms) {
             return;
         }
         match outcome {

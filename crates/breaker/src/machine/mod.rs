@@ -14,6 +14,7 @@ mod change;
 mod policy;
 mod probes;
 pub(crate) mod rules;
+mod shards;
 mod state;
 pub(crate) mod window;
 mod word;
@@ -27,6 +28,7 @@ pub use state::{Event, Forced, Outcome, Reason, Rejected, Snapshot, State};
 use crate::sync::{self, AtomicU64, Mutex, Ordering};
 use change::Changes;
 use rules::Rules;
+use shards::{Part, Shards};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 use window::{Bad, Counts, Window};
@@ -42,7 +44,7 @@ const WEIGHT_MIN: f32 = 0.1;
 pub(crate) struct Machine {
     hot: Hot,
     window: Window,
-    refusals: Box<[Refusals]>,
+    refusals: Shards<AtomicU64>,
     rules: Rules,
     changes: Mutex<Changes>,
     policy: Option<Mutex<Box<dyn TripPolicy>>>,
@@ -53,15 +55,13 @@ pub(crate) struct Machine {
 #[derive(Debug)]
 struct Hot {
     word: AtomicU64,
+    /// Successes that took less time change nothing but a count. 0 if a policy is told of each.
+    plain_below_ms: u64,
     /// Failures since the last success, with the generation that they are of.
     run: AtomicU64,
     /// When it recovered; 0: its ramp is behind it.
     ramp_from_ms: AtomicU64,
 }
-
-#[repr(align(128))]
-#[derive(Debug)]
-struct Refusals(AtomicU64);
 
 /// What a call that was admitted holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,19 +108,22 @@ impl Answer {
         if number & REFUSED == 0 {
             return Ok(Ticket { word, lease: number, started_ms: now_ms });
         }
-        let retry_after = Duration::from_millis(number & !REFUSED);
-        Err(Rejected { state: word.kind(), reason: word.reason(), retry_after })
+        Err(Rejected { state: word.kind(), reason: word.reason(), retry_after_ms: number & !REFUSED })
     }
 }
 
 impl Machine {
     pub(crate) fn new(rules: Rules, policy: Option<Box<dyn TripPolicy>>, seed: u64, now_ms: u64) -> Self {
-        let shards = sync::shards();
-        let first = AtomicU64::new(Word::first().0);
+        let hot = Hot {
+            word: AtomicU64::new(Word::first().0),
+            plain_below_ms: if policy.is_none() { rules.slow_ms } else { 0 },
+            run: AtomicU64::new(0),
+            ramp_from_ms: AtomicU64::new(0),
+        };
         Machine {
-            hot: Hot { word: first, run: AtomicU64::new(0), ramp_from_ms: AtomicU64::new(0) },
-            window: Window::new(shards),
-            refusals: (0..shards.next_power_of_two()).map(|_| Refusals(AtomicU64::new(0))).collect(),
+            hot,
+            window: Window::default(),
+            refusals: Shards::default(),
             rules,
             changes: Mutex::new(Changes::new(seed, now_ms)),
             policy: policy.map(Mutex::new),
@@ -167,24 +170,24 @@ impl Machine {
         if word != ticket.word {
             return;
         }
-        let is_plain = outcome == Outcome::Success && word.is_closed() && !self.is_slow(elapsed_ms);
-        if is_plain && self.policy.is_none() && self.hot.run.load(Ordering::Relaxed) & RUN_MASK == 0 {
-            self.window.good(sync::shard(), word.generation(), self.rules.slots.of(now_ms));
+        let is_plain = outcome == Outcome::Success && word.is_closed() && elapsed_ms < self.hot.plain_below_ms;
+        if is_plain && self.hot.run.load(Ordering::Relaxed) & RUN_MASK == 0 {
+            self.window.good(word.generation(), self.rules.slots.of(now_ms));
             return;
         }
-        self.record_otherwise(ticket, self.judge(outcome, elapsed_ms), now_ms);
+        self.record_otherwise(word, ticket.lease, self.judge(outcome, elapsed_ms), now_ms);
     }
 
+    /// The parts of a ticket come one by one: one whose address is known could not be kept in registers.
     #[cold]
-    fn record_otherwise(&self, ticket: Ticket, outcome: Outcome, now_ms: u64) {
-        let word = ticket.word;
-        if ticket.is_probe() {
-            return self.record_probe(ticket, outcome, now_ms);
+    fn record_otherwise(&self, word: Word, lease: u64, outcome: Outcome, now_ms: u64) {
+        if lease != 0 {
+            return self.record_probe(word, lease, outcome, now_ms);
         }
         match outcome {
             Outcome::Ignored => {}
             Outcome::Success => {
-                self.window.good(sync::shard(), word.generation(), self.rules.slots.of(now_ms));
+                self.window.good(word.generation(), self.rules.slots.of(now_ms));
                 self.end_run(word);
                 if let Some(policy) = &self.policy {
                     sync::lock(policy).succeeded();
@@ -249,7 +252,7 @@ impl Machine {
             run: self.run(word),
             next_probe_in: next_probe_ms.map(Duration::from_millis),
             probes_out: if word.kind() == Kind::HalfOpen { changes.probes.out(now_ms) } else { 0 },
-            rejected: self.refusals.iter().map(|it| it.0.load(Ordering::Relaxed)).sum(),
+            rejected: self.refusals.iter().map(|it| it.load(Ordering::Relaxed)).sum(),
             backoff_step: changes.backoff.step(),
         }
     }
@@ -266,8 +269,9 @@ impl Machine {
 
     #[inline(always)]
     fn count_refusal(&self) {
-        if let Some(refusals) = self.refusals.get(sync::shard() & (self.refusals.len() - 1)) {
-            refusals.0.fetch_add(1, Ordering::Relaxed);
+        match self.refusals.mine() {
+            Part::Own(count) => count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed),
+            Part::Shared(count) => _ = count.fetch_add(1, Ordering::Relaxed),
         }
     }
 

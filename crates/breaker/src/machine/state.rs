@@ -148,15 +148,15 @@ pub enum Forced {
 
 /// A call was refused; the peer has not seen it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("refused: the circuit breaker is {state} ({reason}), retry after {} ms", .retry_after.as_millis())]
+#[error("refused: the circuit breaker is {state} ({reason}), retry after {retry_after_ms} ms")]
 pub struct Rejected {
     /// Open, half-open or forced open.
     pub state: State,
     /// Why it is.
     pub reason: Reason,
-    /// When the next call has a chance. Half-open: at the latest, if no probe ends before its lease. Forced open: a guess, the base of the
+    /// When the next call has a chance, in milliseconds. Half-open: at the latest, if no probe ends before its lease. Forced open: a guess, the base of the
     /// open time.
-    pub retry_after: Duration,
+    pub retry_after_ms: u64,
 }
 
 /// What a breaker says of itself, at one time; the counts are not of one instant with the state while calls go on.

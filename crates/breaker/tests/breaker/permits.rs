@@ -2,7 +2,6 @@
 
 use crate::world::{World, config};
 use breaker::{Breaker, Config, Outcome, State};
-use std::time::Duration;
 
 /// linkerd2-proxy's newest breaker, opossum 9, gobreaker 2 and Polly 8 stay half-open until a restart: their probe's place is given
 /// back by its outcome alone, and a cancelled call has none.
@@ -28,7 +27,7 @@ fn a_hung_probe_loses_its_place_when_its_lease_runs_out() {
 
     let hung = world.begin();
     let rejected = world.breaker.try_acquire().unwrap_err();
-    assert_eq!((rejected.state, rejected.retry_after), (State::HalfOpen, Duration::from_secs(5)));
+    assert_eq!((rejected.state, rejected.retry_after_ms), (State::HalfOpen, 5_000));
     world.advance_ms(5_000);
     world.call(Outcome::Success);
 

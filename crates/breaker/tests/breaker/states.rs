@@ -2,6 +2,7 @@
 
 use crate::world::{World, config};
 use breaker::{Breaker, Config, Error, Forced, Outcome, Reason, State};
+use std::sync::Barrier;
 use std::time::Duration;
 
 #[test]
@@ -36,7 +37,7 @@ fn an_open_breaker_refuses_without_calling() {
     let rejected = world.breaker.try_acquire().unwrap_err();
 
     assert_eq!((rejected.state, rejected.reason), (State::Open, Reason::FailureRun));
-    assert_eq!(rejected.retry_after, Duration::from_secs(1));
+    assert_eq!(rejected.retry_after_ms, 1_000);
     assert_eq!(rejected.to_string(), "refused: the circuit breaker is open (failure run), retry after 1000 ms");
     assert_eq!(world.breaker.snapshot().rejected, 1);
 }
@@ -342,4 +343,28 @@ fn unknown_settings_are_refused_and_missing_ones_have_defaults() {
 
     let error = serde_json::from_str::<Config>(r#"{"open_for": 250}"#).unwrap_err();
     assert!(error.to_string().contains("open_for"), "{error}");
+}
+
+#[test]
+fn no_result_is_lost_among_more_threads_than_have_shards() {
+    const THREADS: usize = 80;
+    let world = World::new(&config());
+    let all = Barrier::new(THREADS);
+
+    let calls = || {
+        all.wait();
+        world.calls(100, Outcome::Success);
+        all.wait();
+    };
+    std::thread::scope(|scope| (0..THREADS).for_each(|_| _ = scope.spawn(calls)));
+    assert_eq!(world.breaker.snapshot().calls, 100 * THREADS as u64);
+
+    world.breaker.trip(Reason::Caller);
+    let refusals = || {
+        all.wait();
+        (0..100).for_each(|_| assert!(world.breaker.try_acquire().is_err()));
+        all.wait();
+    };
+    std::thread::scope(|scope| (0..THREADS).for_each(|_| _ = scope.spawn(refusals)));
+    assert_eq!(world.breaker.snapshot().rejected, 100 * THREADS as u64);
 }

@@ -77,16 +77,31 @@ fn of_two_failures_that_make_the_ratio_the_later_sees_both() {
     });
 }
 
+/// Three good results, of two threads.
+fn good_results(machine: &Arc<Machine>) {
+    let other = Arc::clone(machine);
+    let thread = thread::spawn(move || {
+        call(&other, Outcome::Success, 0);
+        call(&other, Outcome::Success, 0);
+    });
+    call(machine, Outcome::Success, 0);
+    thread.join().ok();
+}
+
 #[test]
-fn no_good_result_is_lost_or_doubled() {
+fn no_good_result_of_threads_without_shards_is_lost_or_doubled() {
     check(&rules(), |machine| {
-        let other = Arc::clone(&machine);
-        let thread = thread::spawn(move || {
-            call(&other, Outcome::Success, 0);
-            call(&other, Outcome::Success, 0);
-        });
-        call(&machine, Outcome::Success, 0);
-        thread.join().ok();
+        good_results(&machine);
+
+        assert_eq!(machine.snapshot(0).calls, 3);
+    });
+}
+
+#[test]
+fn no_good_result_of_a_thread_with_a_shard_is_lost_or_doubled() {
+    check(&rules(), |machine| {
+        sync::own_shard();
+        good_results(&machine);
 
         assert_eq!(machine.snapshot(0).calls, 3);
     });

@@ -55,7 +55,9 @@ where
             told.tell(&breaker, breaker.state(), &service, "all of them");
             match answer {
                 Ok(response) => match response.extensions().get::<Rejected>() {
-                    Some(rejected) => Err(Fault::BreakerOpen { retry_after: rejected.retry_after }),
+                    Some(rejected) => {
+                        Err(Fault::BreakerOpen { retry_after: Duration::from_millis(rejected.retry_after_ms) })
+                    }
                     None => Ok(response.map(Body::new)),
                 },
                 Err(error) => Err(error.downcast::<Fault>().map_or(Fault::NoEndpoint, |fault| *fault)),
