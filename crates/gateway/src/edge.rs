@@ -38,10 +38,10 @@ use serde_json::json;
 use std::any::Any;
 use std::convert::Infallible;
 use std::sync::Arc;
+use telemetry::about::about;
 use tokio::sync::mpsc;
 use tonic::Code;
 use tonic::body::Body;
-use tracing::{Instrument, info_span};
 use websocket::Asked;
 
 /// What HTTP/2 counts for each header besides its name and value (RFC 9113 6.5.2).
@@ -102,7 +102,7 @@ impl Edge {
         mut request: Request<Body>,
         line: &Line,
     ) -> Result<Response<Body>, Infallible> {
-        let ids = Ids::settle(request.headers_mut());
+        let ids = Arc::new(Ids::settle(request.headers_mut()));
         let (mut request, witness) = match &self.access_log {
             Some(log) => {
                 let (request, witness) = log.begin(request, &line.peer, &ids);
@@ -111,10 +111,9 @@ impl Edge {
             None => (request, None),
         };
         request.extensions_mut().insert(line.peer.clone());
-        let span = info_span!("request", request.id = %ids.request(), trace_id = %ids.trace());
         let mut response = match self.complaint(request.headers()) {
             Some(complaint) => too_large(&request, complaint),
-            None => self.converse(request, line).instrument(span).await,
+            None => about(ids.clone(), self.converse(request, line)).await,
         };
         response.headers_mut().insert(REQUEST_ID, ids.request.clone());
         Ok(match witness {

@@ -47,7 +47,7 @@ struct Record {
     begun: Instant,
     peer: IpAddr,
     method: Method,
-    ids: Ids,
+    ids: Arc<Ids>,
     protocol: OnceLock<&'static str>,
     rpc: OnceLock<String>,
     path: OnceLock<&'static str>,
@@ -98,13 +98,13 @@ impl AccessLog {
     }
 
     /// Begins the line of a request, and counts what is read of it.
-    pub(super) fn begin(&self, request: Request<Body>, peer: &Peer, ids: &Ids) -> (Request<Body>, Witness) {
+    pub(super) fn begin(&self, request: Request<Body>, peer: &Peer, ids: &Arc<Ids>) -> (Request<Body>, Witness) {
         let witness = Witness(Arc::new(Record {
             lines: Arc::clone(&self.0),
             begun: Instant::now(),
             peer: peer.address,
             method: request.method().clone(),
-            ids: ids.clone(),
+            ids: Arc::clone(ids),
             protocol: OnceLock::new(),
             rpc: OnceLock::new(),
             path: OnceLock::new(),

@@ -4,6 +4,7 @@
 //! asks about. Traces: W3C, "Trace Context", version 00.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use telemetry::about::Fields;
 use uuid::Uuid;
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -53,6 +54,12 @@ impl Ids {
     /// The id of the trace, as text.
     pub(super) fn trace(&self) -> &str {
         self.trace_parent.to_str().ok().and_then(|parent| parent.get(3..35)).unwrap_or_default()
+    }
+}
+
+impl Fields for Ids {
+    fn fields(&self) -> Vec<(&'static str, &str)> {
+        vec![("request.id", self.request()), ("trace_id", self.trace())]
     }
 }
 
