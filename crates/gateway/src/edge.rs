@@ -170,8 +170,7 @@ impl Edge {
     }
 
     async fn ask(&self, request: Request<Body>) -> Response<Body> {
-        // In a box: hyper keeps room for a whole request in each connection, also in one that is idle, and this is 9 KB of it.
-        let Ok(response) = Box::pin(self.front.answer(request)).await;
+        let Ok(response) = self.front.answer(request).await;
         response
     }
 }
