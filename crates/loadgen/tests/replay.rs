@@ -126,7 +126,9 @@ async fn a_total_that_the_menu_does_not_give_is_wrong() {
 async fn a_report_has_a_line_for_each_figure() {
     let report = replay(None, Protocol::Rest).await.to_string();
 
-    let labels: Vec<_> = report.lines().map(|line| line.split_whitespace().next().unwrap_or_default()).collect();
+    let labels = report.lines().map(|line| line.split_whitespace().next().unwrap_or_default());
+    // Stands there only when something was seen late, as it is on a busy machine.
+    let labels: Vec<_> = labels.filter(|label| *label != "watched").collect();
     assert_eq!(labels, ["file", "placed", "ended", "listed", "total", "accepted", "decided", "by", "all"]);
     assert!(report.contains("5 approved, 0 rejected, 0 cancelled, 0 undecided"), "{report}");
 }
