@@ -32,7 +32,8 @@ impl Case {
 pub(crate) trait Subject: Sync {
     fn name(&self) -> &'static str;
 
-    /// Makes so many calls that do well, or are refused.
+    /// Makes so many calls that do well, or are refused. What they are made with is hidden from the compiler before the first one: done for each,
+    /// a pointer and a byte go through one place in the stack in turn, which takes from 0 to 4 ns, depending on addresses.
     fn calls(&self, calls: u64) -> Result<(), Fault>;
 }
 
@@ -65,9 +66,10 @@ impl Subject for Ours {
     }
 
     fn calls(&self, calls: u64) -> Result<(), Fault> {
+        let (breaker, outcome) = black_box((&self.0, Outcome::Success));
         for _ in 0..calls {
-            match black_box(&self.0).try_acquire() {
-                Ok(permit) => permit.record(black_box(Outcome::Success)),
+            match breaker.try_acquire() {
+                Ok(permit) => permit.record(outcome),
                 Err(rejected) => _ = black_box(&rejected),
             }
         }
@@ -87,9 +89,10 @@ impl Subject for OursOwned {
     }
 
     fn calls(&self, calls: u64) -> Result<(), Fault> {
+        let (breaker, outcome) = black_box((&self.0, Outcome::Success));
         for _ in 0..calls {
-            match black_box(&self.0).try_acquire_owned() {
-                Ok(permit) => permit.record(black_box(Outcome::Success)),
+            match breaker.try_acquire_owned() {
+                Ok(permit) => permit.record(outcome),
                 Err(rejected) => _ = black_box(&rejected),
             }
         }
@@ -112,8 +115,9 @@ impl Subject for Floor {
     }
 
     fn calls(&self, calls: u64) -> Result<(), Fault> {
+        let word = black_box(&self.0);
         for _ in 0..calls {
-            if black_box(&self.0).load(Ordering::Relaxed) == 0 {
+            if word.load(Ordering::Relaxed) == 0 {
                 black_box(());
             }
         }
@@ -136,8 +140,8 @@ impl Subject for FloorAdd {
     }
 
     fn calls(&self, calls: u64) -> Result<(), Fault> {
+        let word = black_box(&self.0);
         for _ in 0..calls {
-            let word = black_box(&self.0);
             if word.load(Ordering::Relaxed) != u64::MAX {
                 word.fetch_add(1, Ordering::Relaxed);
             }
@@ -165,9 +169,10 @@ impl Subject for Failsafe {
     }
 
     fn calls(&self, calls: u64) -> Result<(), Fault> {
+        let breaker = black_box(&self.0);
         for _ in 0..calls {
-            if black_box(&self.0).is_call_permitted() {
-                self.0.on_success();
+            if breaker.is_call_permitted() {
+                breaker.on_success();
             }
         }
         Ok(())
@@ -192,8 +197,9 @@ impl Subject for Recloser {
     }
 
     fn calls(&self, calls: u64) -> Result<(), Fault> {
+        let breaker = black_box(&self.0);
         for _ in 0..calls {
-            black_box(black_box(&self.0).call(|| Ok::<(), ()>(()))).ok();
+            black_box(breaker.call(|| Ok::<(), ()>(()))).ok();
         }
         Ok(())
     }
