@@ -12,7 +12,7 @@ use store::{Change, Dialect, Error, Store};
 /// The lane of the relay. There is one: a single relay drains faster than one database takes commits. The lane is in the key of every
 /// row that says where a relay stands, so that more can come.
 pub(crate) const LANE: i64 = 0;
-/// Messages of one page at most: four times as many as a bus has on their way at once, which is empty at the end of each page.
+/// Messages of one page at most: as many as a bus has on their way at once.
 pub(crate) const PAGE_ROWS_MAX: i64 = 4096;
 /// Payload bytes of one page, exceeded by one message at most: two pages are in memory, 8 MiB.
 pub(crate) const PAGE_BYTES_MAX: i64 = 4 * 1024 * 1024;
