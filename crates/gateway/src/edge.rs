@@ -134,7 +134,7 @@ impl Edge {
 
     async fn converse(self: &Arc<Self>, request: Request<Body>, line: &Line) -> Response<Body> {
         if is_grpc(&request) {
-            return self.ask(request).await;
+            return self.front.answer(request).await;
         }
         self.cors.around(request, |request| self.respond(request, line)).await
     }
@@ -144,7 +144,7 @@ impl Edge {
             && let Some(route) = self.front.stream_route(request.uri().path())
         {
             let edge = Arc::clone(self);
-            let answer = move |request| async move { edge.ask(request).await };
+            let answer = move |request| async move { edge.front.answer(request).await };
             return websocket::open((&asked, route), request, (&self.cors, self.websocket), line, answer);
         }
         if let Some(dialect) = Dialect::of(&request) {
@@ -152,7 +152,7 @@ impl Edge {
         }
         let accepted = compression::accepted(request.headers());
         let request = compression::with_plain_tags(request);
-        let response = compression::decompressed(request, |request| self.ask(request)).await;
+        let response = compression::decompressed(request, |request| self.front.answer(request)).await;
         compression::compress(&self.compression, &accepted, response).await
     }
 
@@ -162,16 +162,11 @@ impl Edge {
         let (parts, body) = request.into_parts();
         let (body, returned) = unread::lend(body, reads_on);
         let request = Request::from_parts(parts, Body::new(body));
-        let response = self.ask(dialect.call(request)).await;
+        let response = self.front.answer(dialect.call(request)).await;
         if let Some(body) = returned.and_then(unread::Returned::now) {
             unread::throw_away(body).await;
         }
         dialect.answer(response)
-    }
-
-    async fn ask(&self, request: Request<Body>) -> Response<Body> {
-        let Ok(response) = self.front.answer(request).await;
-        response
     }
 }
 

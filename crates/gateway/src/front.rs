@@ -11,7 +11,6 @@ use futures_util::future::BoxFuture;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
 use std::any::Any;
-use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tonic::body::Body;
@@ -35,18 +34,18 @@ pub(crate) struct Front {
 
 impl Front {
     /// Answers a request, whatever it is and whatever happens.
-    pub(crate) async fn answer(&self, mut request: Request<Body>) -> Result<Response<Body>, Infallible> {
+    pub(crate) async fn answer(&self, mut request: Request<Body>) -> Response<Body> {
         strip_internal(request.headers_mut());
         let is_grpc = is_grpc(&request);
         let catalog = self.current.now();
         // Unwind safe: nothing of the request is used after its panic.
         let answered = AssertUnwindSafe(async { self.dispatch(&catalog, request, is_grpc).await }).catch_unwind().await;
-        Ok(answered.unwrap_or_else(|panic| {
+        answered.unwrap_or_else(|panic| {
             let reason = panic_message(panic.as_ref());
             error!(error = reason, "request panicked at the gateway");
             let status = Status::internal(FAULT);
             if is_grpc { status.into_http() } else { catalog.transcoder.status_response(status) }
-        }))
+        })
     }
 
     /// How the streaming method at a path is called.
