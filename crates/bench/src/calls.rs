@@ -1,8 +1,8 @@
 //! How calls fare while their endpoints misbehave: our client stack beside tonic's balanced channel and tower's `Balance` with `PeakEwma`.
 //!
 //! The endpoints are three processes, each with 2 ms of work for a call; what is done to them is done to processes (killed, stopped, told to
-//! fail). Calls come at a steady rate whatever becomes of those before, and must be answered within a second. Subjects are measured one after
-//! the other under the same faults. What may be repeated is a subject of its own, since the others never repeat.
+//! fail). Calls come at a steady rate whatever becomes of those before, and must be answered within a second. All subjects call at the same
+//! time, so that each sees the very same fault. What may be repeated is a subject of its own, since the others never repeat.
 
 mod backend;
 mod bare;
@@ -19,7 +19,6 @@ use clap::Args;
 use scenario::Scenario;
 use site::Source;
 use std::time::Duration;
-use subject::Subject;
 
 pub(crate) const ERRORS: Metric = Metric { name: "error_percent", unit: "%" };
 pub(crate) const P50: Metric = Metric { name: "p50_ms", unit: "ms" };
@@ -39,7 +38,7 @@ pub(crate) struct Arguments {
     /// Seconds for which a fault lasts.
     #[arg(long)]
     seconds: Option<u64>,
-    /// Calls per second.
+    /// Calls per second of each subject.
     #[arg(long, default_value_t = 300)]
     rate: u32,
     /// How the endpoints are found.
@@ -79,9 +78,7 @@ pub(crate) async fn measure(arguments: &Arguments) -> Measured<Report> {
     });
     for run in 0..arguments.runs() {
         for scenario in arguments.scenarios() {
-            for subject in Subject::in_turn(run) {
-                scenario.measure(subject, arguments, &mut report).await?;
-            }
+            scenario.measure(arguments, &mut report).await?;
         }
         if arguments.only.is_empty() && arguments.found == Source::Fixed {
             bare::measure(arguments.lasts(), run, &mut report).await?;

@@ -9,6 +9,7 @@ use crate::Measured;
 use crate::report::{Report, percentile};
 use clap::ValueEnum;
 use discovery::Endpoints;
+use futures_util::future::join_all;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -18,8 +19,8 @@ const BEFORE: Duration = Duration::from_secs(2);
 const AFTER: Duration = Duration::from_secs(3);
 /// All is well again when this long nothing failed.
 const WELL_FOR: Duration = Duration::from_millis(500);
-/// Consul is away for so many times what other faults last: two minutes of five seconds.
-const AWAY: u32 = 24;
+/// How long Consul is away.
+const AWAY: Duration = Duration::from_mins(2);
 /// A client that has no endpoint must say so within this time, or it hangs.
 const HANGS_AFTER: Duration = Duration::from_secs(10);
 
@@ -88,24 +89,28 @@ impl Scenario {
         Scenario::RollingRestart,
     ];
 
-    pub(crate) async fn measure(self, subject: Subject, arguments: &Arguments, report: &mut Report) -> Measured<()> {
+    pub(crate) async fn measure(self, arguments: &Arguments, report: &mut Report) -> Measured<()> {
         if self == Scenario::NoneAtStart {
-            return none_at_start(self, subject, report).await;
+            return none_at_start(self, report).await;
         }
         let mut site = match self {
             Scenario::AgentRestarted | Scenario::ConsulAway => Site::watched().await?,
             _ => Site::open(arguments.found).await?,
         };
-        let traffic = Traffic::start(subject.connect(site.endpoints.clone())?, arguments.rate);
+        let mut calling = Vec::new();
+        for subject in Subject::ALL {
+            calling.push((subject, Traffic::start(subject.connect(site.endpoints.clone())?, arguments.rate)));
+        }
         sleep(BEFORE).await;
         let broken = Instant::now();
         self.cause(&mut site, arguments.lasts()).await?;
         let healed = Instant::now();
         self.heal(&mut site.backends).await?;
-        let back = Instant::now();
+        let times = Times { broken, healed, back: Instant::now() };
         sleep(AFTER).await;
-        let seen = traffic.stop().await;
-        note(self.name(), subject, &seen, &Times { broken, healed, back }, report);
+        for (subject, seen) in stop(calling).await {
+            note(self.name(), subject, &seen, &times, report);
+        }
         site.close().await
     }
 
@@ -133,7 +138,7 @@ impl Scenario {
                 let agent = site.agent.as_mut().ok_or("there is no agent")?;
                 agent.kill9();
                 if self == Scenario::ConsulAway {
-                    sleep(lasts * AWAY).await;
+                    sleep(AWAY).await;
                 }
                 agent.restart().await;
             }
@@ -193,16 +198,23 @@ fn recovery(seen: &[Seen], back: Instant) -> Duration {
     }
 }
 
-async fn none_at_start(scenario: Scenario, subject: Subject, report: &mut Report) -> Measured<()> {
-    let (feed, endpoints) = Endpoints::feed();
-    feed.confirm(Vec::new());
-    let client = subject.connect(endpoints)?;
-    let began = Instant::now();
-    let is_answered = timeout(HANGS_AFTER, client.call()).await.is_ok();
-    report.note(scenario.name(), P50, subject.name(), began.elapsed().as_secs_f64() * 1e3);
-    report.note(scenario.name(), ERRORS, subject.name(), 100.0);
-    if !is_answered {
-        println!("{}: {} did not answer within {HANGS_AFTER:?}", scenario.name(), subject.name());
+/// All stop at the same time.
+async fn stop(calling: Vec<(Subject, Traffic)>) -> Vec<(Subject, Vec<Seen>)> {
+    join_all(calling.into_iter().map(async |(subject, traffic)| (subject, traffic.stop().await))).await
+}
+
+async fn none_at_start(scenario: Scenario, report: &mut Report) -> Measured<()> {
+    for subject in Subject::ALL {
+        let (feed, endpoints) = Endpoints::feed();
+        feed.confirm(Vec::new());
+        let client = subject.connect(endpoints)?;
+        let began = Instant::now();
+        let is_answered = timeout(HANGS_AFTER, client.call()).await.is_ok();
+        report.note(scenario.name(), P50, subject.name(), began.elapsed().as_secs_f64() * 1e3);
+        report.note(scenario.name(), ERRORS, subject.name(), 100.0);
+        if !is_answered {
+            println!("{}: {} did not answer within {HANGS_AFTER:?}", scenario.name(), subject.name());
+        }
     }
     Ok(())
 }

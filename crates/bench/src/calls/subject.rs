@@ -47,7 +47,7 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
-    const ALL: [Subject; 4] = [Subject::Ours, Subject::OursRepeatable, Subject::Tonic, Subject::Tower];
+    pub(crate) const ALL: [Subject; 4] = [Subject::Ours, Subject::OursRepeatable, Subject::Tonic, Subject::Tower];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -56,13 +56,6 @@ impl Subject {
             Subject::Tonic => "tonic",
             Subject::Tower => "tower",
         }
-    }
-
-    /// All of them, in the order of this run.
-    pub(crate) fn in_turn(run: u32) -> Vec<Subject> {
-        let mut all = Subject::ALL.to_vec();
-        all.rotate_left(run as usize % Subject::ALL.len());
-        all
     }
 
     pub(crate) fn connect(self, endpoints: Endpoints) -> Measured<Client> {

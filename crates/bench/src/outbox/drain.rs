@@ -70,7 +70,7 @@ struct Log {
 impl Log {
     async fn hold(store: &Store, bus: &Bus, line: &Bare) -> Measured<Self> {
         let relay = Relay::start(store, bus, Publisher::Tailing);
-        relay.tails(store).await?;
+        relay.tails().await?;
         let reader = Pid::from_raw(line.log_reader().await?).ok_or("no process has the id 0")?;
         kill_process(reader, Signal::STOP)?;
         Ok(Log { relay, reader })

@@ -57,7 +57,7 @@ pub(super) async fn measure(
             let relays_store = if place == Place::OtherProcess { open(&url).await? } else { store.clone() };
             let relay = Relay::start(&relays_store, &line.bus, publisher);
             if publisher == Publisher::Tailing {
-                relay.tails(&store).await?;
+                relay.tails().await?;
             }
             for (rate, floor) in RATES.into_iter().zip(&floors) {
                 let case = format!("{rate}/s {name}");

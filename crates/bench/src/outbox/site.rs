@@ -159,21 +159,24 @@ impl Bare {
 }
 
 /// A relay that runs.
-pub(super) struct Relay(Tasks);
+pub(super) struct Relay {
+    tasks: Tasks,
+    metrics: outbox::Metrics,
+}
 
 impl Relay {
     pub(super) fn start(store: &Store, bus: &Bus, publisher: Publisher) -> Self {
         let config = outbox::Config { publisher, ..outbox::Config::default() };
         let mut tasks = Tasks::new();
-        let drain = tasks.drain_request();
-        tasks.spawn("relay", outbox::relay(store.clone(), bus.clone(), config, outbox::Metrics::default(), drain));
-        Relay(tasks)
+        let (metrics, drain) = (outbox::Metrics::default(), tasks.drain_request());
+        tasks.spawn("relay", outbox::relay(store.clone(), bus.clone(), config, metrics.clone(), drain));
+        Relay { tasks, metrics }
     }
 
-    /// Waits until it tails the log.
-    pub(super) async fn tails(&self, store: &Store) -> Measured<()> {
+    /// Waits until it tails the log. That a line reads the slot is not enough: the relay polls until it may leave it to the log.
+    pub(super) async fn tails(&self) -> Measured<()> {
         let deadline = Instant::now() + TAILS_WITHIN;
-        while !outbox::status(store).await?.is_tailed {
+        while !self.metrics.is_tailing() {
             if Instant::now() > deadline {
                 return Err(format!("the log is not tailed within {TAILS_WITHIN:?}").into());
             }
@@ -183,6 +186,6 @@ impl Relay {
     }
 
     pub(super) async fn stop(self) -> Measured<()> {
-        Ok(self.0.drain(END_WITHIN).await?)
+        Ok(self.tasks.drain(END_WITHIN).await?)
     }
 }
