@@ -8,7 +8,7 @@ use http::{Request, Version, header};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tonic::Status;
@@ -19,8 +19,9 @@ const BYTES_MAX: usize = 16 << 20;
 /// Time for them to arrive.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A body that comes back when nobody reads it any more.
+/// A body that comes back when nobody reads it any more, if anything may be left of it.
 pub(crate) struct Lent {
+    // None: it has ended, and may not be asked again.
     body: Option<Body>,
     back: Option<oneshot::Sender<Body>>,
 }
@@ -58,7 +59,12 @@ impl http_body::Body for Lent {
     type Error = Status;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        self.body.as_mut().map_or(Poll::Ready(None), |body| Pin::new(body).poll_frame(context))
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(body).poll_frame(context));
+        if frame.is_none() {
+            self.body = None;
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -88,4 +94,43 @@ pub(crate) async fn throw_away(mut body: Body) {
     };
     // A client that is too slow sees a reset, as one that sends too much.
     let _elapsed = tokio::time::timeout(TIMEOUT, rest).await.is_err();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::stream;
+    use http_body_util::StreamBody;
+
+    /// A body that panics when it is asked once more after its end, as the messages of a WebSocket did when a stream of a client was
+    /// answered.
+    fn strict(pieces: u8) -> Body {
+        let frames = stream::unfold(pieces, |left| async move {
+            Some((Ok::<_, Status>(Frame::data(Bytes::from_static(b"x"))), left.checked_sub(1)?))
+        });
+        Body::new(StreamBody::new(Box::pin(frames)))
+    }
+
+    #[tokio::test]
+    async fn a_body_that_has_ended_does_not_come_back() {
+        let (mut lent, returned) = lend(strict(2), true);
+        while let Some(frame) = lent.frame().await {
+            frame.unwrap();
+        }
+        assert!(lent.frame().await.is_none(), "it may be asked again");
+
+        drop(lent);
+
+        assert!(returned.unwrap().now().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_body_that_was_not_read_to_its_end_comes_back_and_is_thrown_away() {
+        let (mut lent, returned) = lend(strict(2), true);
+        lent.frame().await.unwrap().unwrap();
+
+        drop(lent);
+
+        throw_away(returned.unwrap().now().unwrap()).await;
+    }
 }

@@ -158,6 +158,8 @@ async fn session<F>(
 fn call(request: Request<Body>, method: Method) -> Request<()> {
     let (mut parts, _) = request.into_parts();
     parts.method = method;
+    // Its messages are none of the connection's: none has to be read so that an answer can be sent.
+    parts.version = Version::HTTP_2;
     OF_HANDSHAKE.iter().for_each(|name| drop(parts.headers.remove(name)));
     parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/x-ndjson"));
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
