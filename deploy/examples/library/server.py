@@ -44,6 +44,18 @@ class Library(library_pb2_grpc.LibraryServicer):
             book.copies -= 1
             return self.answer(book)
 
+    def TakeIn(self, requests, context):
+        books = 0
+        for request in requests:
+            with self.lock:
+                self.find(request.book_id, context).copies += 1
+            books += 1
+        return library_pb2.TakeInResponse(books=books)
+
+    def Browse(self, requests, context):
+        for request in requests:
+            yield self.answer(self.find(request.book_id, context))
+
     # Only served where library.proto has it.
     def ReturnBook(self, request, context):
         with self.lock:

@@ -1,9 +1,7 @@
 //! A gateway without Consul, and without anything of Comanda.
 
-use crate::library::{Library, contract, example, require};
+use crate::library::{Library, contract, require};
 use serde_json::json;
-use std::time::Duration;
-use testkit::{Comanda, Options, eventually};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dozen_lines_put_rest_in_front_of_a_service() {
@@ -11,16 +9,8 @@ async fn a_dozen_lines_put_rest_in_front_of_a_service() {
         return;
     }
     let library = Library::open("main", &contract()).await;
-    let env = vec![("COMANDA_GATEWAY__SERVICES__LIBRARY__FROM".to_owned(), library.url())];
-    let config = Some(example().join("gateway.toml"));
-    let gateway = Comanda::start(Options { roles: vec!["gateway"], config, env, ..Options::default() }).await;
+    let gateway = library.gateway().await;
     let http = gateway.http();
-
-    eventually(Duration::from_secs(30), async || match http.get("/v1/books/1").try_send().await?.status.as_u16() {
-        200 => Ok(()),
-        status => Err(format!("a book is {status}")),
-    })
-    .await;
 
     let book = json!({"bookId": "1", "title": "Middlemarch", "copies": 3, "branch": "main"});
     assert_eq!(http.get("/v1/books/1").send().await.expect(200), book);

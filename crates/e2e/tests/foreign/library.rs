@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
-use testkit::require_tool;
+use testkit::{Comanda, Options, eventually, require_tool};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -91,6 +91,20 @@ impl Library {
 
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// A gateway of the example that is told where this is, and serves it.
+    pub(crate) async fn gateway(&self) -> Comanda {
+        let env = vec![("COMANDA_GATEWAY__SERVICES__LIBRARY__FROM".to_owned(), self.url())];
+        let config = Some(example().join("gateway.toml"));
+        let gateway = Comanda::start(Options { roles: vec!["gateway"], config, env, ..Options::default() }).await;
+        let http = gateway.http();
+        eventually(PATIENCE, async || match http.get("/v1/books/1").try_send().await?.status.as_u16() {
+            200 => Ok(()),
+            status => Err(format!("a book is {status}")),
+        })
+        .await;
+        gateway
     }
 
     /// What it is called in Consul.

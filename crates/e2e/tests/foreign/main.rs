@@ -4,3 +4,4 @@
 mod alone;
 mod library;
 mod replacing;
+mod streams;
