@@ -30,9 +30,11 @@ impl ToSql for Value {
 
 /// Reads a row.
 pub(super) fn read(row: &tokio_postgres::Row) -> Result<Row, Error> {
-    let values: Result<Vec<Value>, Error> =
-        row.columns().iter().enumerate().map(|(column, of)| value(row, column, of.type_())).collect();
-    values.map(Row)
+    let mut values = Vec::with_capacity(row.len());
+    for (column, of) in row.columns().iter().enumerate() {
+        values.push(value(row, column, of.type_())?);
+    }
+    Ok(Row(values))
 }
 
 fn value(row: &tokio_postgres::Row, column: usize, ty: &Type) -> Result<Value, Error> {
