@@ -17,6 +17,7 @@ use async_nats::{StatusCode, Subscriber};
 use futures_util::StreamExt;
 use serde::Deserialize;
 use std::collections::HashSet;
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -28,6 +29,9 @@ const IN_FLIGHT_MAX: usize = 4096;
 
 /// The same in bytes of payloads; the server takes 128 MB. One message may always go, however large.
 const IN_FLIGHT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// A dot and a ticket, all of one length: a subject that fits its room is handed over as it is, and any other one is copied.
+const TICKET_BYTES: usize = 17;
 
 /// The one publisher of a bus. Batches that are published at once go one after the other.
 #[derive(Debug)]
@@ -103,7 +107,7 @@ impl Publisher {
 
     /// Sends what is not stored and waits for all answers. After a refusal nothing more is sent.
     async fn publish_over(&self, outlet: &mut Outlet, batch: &mut Batch<'_>) -> Result<(), Fault> {
-        for message in batch.rest() {
+        for message in batch.rest().chunk_by(|a, b| a.channel == b.channel).filter_map(<[Message]>::first) {
             outlet.ensure(self.channels, &message.channel).await?;
         }
         batch.line_up();
@@ -198,7 +202,8 @@ impl Outlet {
     }
 
     async fn send(&mut self, subject: String, headers: async_nats::HeaderMap, payload: &[u8]) -> Result<(), Fault> {
-        let reply = format!("{}.{}", self.inbox, self.next_ticket);
+        let mut reply = String::with_capacity(self.inbox.len() + TICKET_BYTES);
+        write!(reply, "{}.{:016x}", self.inbox, self.next_ticket).expect("a string takes everything");
         let client = &self.manager.line.client;
         match client.publish_with_reply_and_headers(subject, reply, headers, payload.to_vec().into()).await {
             Ok(()) => {
@@ -222,7 +227,7 @@ impl Outlet {
                 fault = self.manager.line.trouble(Moment::default(), |_| true) => return Err(fault),
             };
             let Some(message) = message else { return Err(Fault::Broken(self.manager.line.complaint())) };
-            let ticket = message.subject.rsplit('.').next().and_then(|ticket| ticket.parse().ok());
+            let ticket = message.subject.rsplit('.').next().and_then(|ticket| u64::from_str_radix(ticket, 16).ok());
             let Some(ticket) = ticket else { continue };
             return Ok((ticket, stored(&message)));
         }
