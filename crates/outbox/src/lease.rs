@@ -116,6 +116,11 @@ impl Lease {
         self.cursor = self.cursor.after(page);
     }
 
+    /// Whether it was not renewed in time, so that nothing may be published before it is known that nobody else publishes.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        self.renewed_at + RENEWED_EVERY <= Instant::now()
+    }
+
     /// When [`Lease::keep`] is to be called.
     pub(crate) fn due_at(&self) -> Instant {
         // Within a batch of PostgreSQL a page passes over nothing, and nothing is deleted, so the rows do not matter.

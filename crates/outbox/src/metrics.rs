@@ -152,6 +152,12 @@ impl Metrics {
         self.fallbacks.get_or_create(&ByReason { reason }).inc();
     }
 
+    /// How many messages the bus has taken from the relay.
+    #[must_use]
+    pub fn messages_published(&self) -> u64 {
+        self.published.get()
+    }
+
     /// How often the bus refused what the relay published, in part or whole.
     #[must_use]
     pub fn publish_failures(&self) -> u64 {

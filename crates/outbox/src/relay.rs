@@ -176,7 +176,7 @@ impl Relay {
         let mut pause = *BACKOFF.start();
         loop {
             // Who slept past the end of its lease must not publish before it knows that nobody else does.
-            if lease.due_at() <= Instant::now() {
+            if lease.is_doubtful() {
                 lease.keep().await?;
             }
             let rest = page.messages.get(done..).unwrap_or_default();

@@ -18,7 +18,7 @@ use std::future::Future;
 use std::mem::take;
 use std::pin::pin;
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tracing::warn;
 
 /// How long the log may be silent: four marks.
@@ -71,7 +71,7 @@ impl Pump<'_> {
         self.reach(&mut batch, done);
         while done < batch.messages.len() {
             // Who slept past the end of its lease must not publish before it knows that nobody else does.
-            if self.lease.due_at() <= Instant::now() {
+            if self.lease.is_doubtful() {
                 self.lease.keep().await?;
             }
             let rest = batch.messages.get(done..).unwrap_or_default();
