@@ -115,9 +115,10 @@ impl Round {
             }
             None => Relay::start(&self.store, self.ours.bus(), Publisher::Polling),
         };
-        self.ours.receives(self.messages).await?;
+        relay.has_published(self.messages).await?;
         let seconds = started.elapsed().as_secs_f64();
         relay.stop().await?;
+        self.ours.receives(self.messages).await?;
         self.ours.is_in_order(self.messages).await?;
         Ok(seconds)
     }

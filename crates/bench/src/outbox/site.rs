@@ -32,6 +32,10 @@ const CHANNELS: &[Channel] = &[
 /// How long it may take until the log is tailed.
 const TAILS_WITHIN: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How long a relay may take for all its messages.
+const PUBLISHES_WITHIN: Duration = Duration::from_secs(120);
+/// How often it is asked how many they are.
+const COUNT_EVERY: Duration = Duration::from_millis(1);
 /// How long tasks may take to end.
 const END_WITHIN: Duration = Duration::from_secs(10);
 /// Bytes of a message.
@@ -39,7 +43,7 @@ pub(super) const PAYLOAD_BYTES: usize = 512;
 /// Keys of the messages that a drain begins with.
 pub(super) const KEYS: u32 = 5_000;
 /// Rows of a page, as the relay reads them.
-const PAGE_ROWS: i64 = 1024;
+const PAGE_ROWS: i64 = 4096;
 
 /// NATS servers, and how many copies they keep.
 #[derive(Clone, Copy)]
@@ -171,6 +175,19 @@ impl Relay {
         let (metrics, drain) = (outbox::Metrics::default(), tasks.drain_request());
         tasks.spawn("relay", outbox::relay(store.clone(), bus.clone(), config, metrics.clone(), drain));
         Relay { tasks, metrics }
+    }
+
+    /// Waits until it has published so many messages. Its own count is asked, since the broker has to work for each of its answers.
+    pub(super) async fn has_published(&self, messages: u32) -> Measured<()> {
+        let deadline = Instant::now() + PUBLISHES_WITHIN;
+        while self.metrics.messages_published() < u64::from(messages) {
+            if Instant::now() > deadline {
+                let is = self.metrics.messages_published();
+                return Err(format!("{is} messages of {messages} are published after {PUBLISHES_WITHIN:?}").into());
+            }
+            sleep(COUNT_EVERY).await;
+        }
+        Ok(())
     }
 
     /// Waits until it tails the log. That a line reads the slot is not enough: the relay polls until it may leave it to the log.
