@@ -158,6 +158,26 @@ async fn the_own_endpoints_answer() {
     assert_eq!((wrong.status, wrong.header("allow")), (405, Some("GET, HEAD, OPTIONS")));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_closes_its_side_behind_its_request_is_answered() {
+    // hyper found the end before it had the answer, and hung up on one in five such clients.
+    let port = Port::open().await;
+    let ask = async || {
+        let mut client = TcpStream::connect(port.address).await.unwrap();
+        client.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.unwrap();
+        String::from_utf8(answer).unwrap()
+    };
+
+    for _ in 0..50 {
+        for answer in futures_util::future::join_all((0..4).map(|_| ask())).await {
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn requests_are_counted_by_protocol_method_and_code() {
     let port = Port::open().await;
