@@ -156,17 +156,10 @@ impl Edge {
         compression::compress(&self.compression, &accepted, response).await
     }
 
-    /// Answers a call of gRPC-Web. What is left of its body is read, so that the answer is not lost with the connection.
+    /// Answers a call of gRPC-Web.
     async fn web(&self, dialect: &Dialect, request: Request<Body>) -> Response<Body> {
-        let reads_on = unread::is_worth_reading(&request);
-        let (parts, body) = request.into_parts();
-        let (body, returned) = unread::lend(body, reads_on);
-        let request = Request::from_parts(parts, Body::new(body));
-        let response = self.front.answer(dialect.call(request)).await;
-        if let Some(body) = returned.and_then(unread::Returned::now) {
-            unread::throw_away(body).await;
-        }
-        dialect.answer(response)
+        let call = |request: Request<unread::Lent>| self.front.answer(dialect.call(request.map(Body::new)));
+        dialect.answer(unread::to_its_end(request, call).await)
     }
 }
 

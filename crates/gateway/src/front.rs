@@ -75,15 +75,8 @@ impl Front {
     }
 
     async fn rest(&self, catalog: &Catalog, request: Request<Body>, mut measure: Measure) -> Response<Body> {
-        let reads_on = unread::is_worth_reading(&request);
-        let (parts, body) = request.into_parts();
-        let (body, returned) = unread::lend(body, reads_on);
-        let request = Request::from_parts(parts, body);
-        let response = catalog.transcoder.call(request, |service| catalog.services.get(service)).await;
-        // A stream that is answered while it is sent is still being read.
-        if let Some(body) = returned.and_then(unread::Returned::now) {
-            unread::throw_away(body).await;
-        }
+        let call = |request| catalog.transcoder.call(request, |service| catalog.services.get(service));
+        let response = unread::to_its_end(request, call).await;
         if let Some(called) = response.extensions().get::<Called>() {
             measure.called(called.clone());
         }

@@ -19,6 +19,22 @@ const BYTES_MAX: usize = 16 << 20;
 /// Time for them to arrive.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Has a request answered, and then reads what is left of its body, so that the answer is not lost with the connection. A stream that is
+/// answered while it is sent is still being read, and is left alone.
+pub(crate) async fn to_its_end<F: Future>(
+    request: Request<Body>,
+    answer: impl FnOnce(Request<Lent>) -> F,
+) -> F::Output {
+    let reads_on = is_worth_reading(&request);
+    let (parts, body) = request.into_parts();
+    let (body, returned) = lend(body, reads_on);
+    let answered = answer(Request::from_parts(parts, body)).await;
+    if let Some(body) = returned.and_then(Returned::now) {
+        throw_away(body).await;
+    }
+    answered
+}
+
 /// A body that comes back when nobody reads it any more, if anything may be left of it.
 pub(crate) struct Lent {
     // None: it has ended, and may not be asked again.
@@ -27,17 +43,17 @@ pub(crate) struct Lent {
 }
 
 /// Where a body comes back.
-pub(crate) struct Returned(oneshot::Receiver<Body>);
+struct Returned(oneshot::Receiver<Body>);
 
 impl Returned {
     /// The body, if it is back.
-    pub(crate) fn now(mut self) -> Option<Body> {
+    fn now(mut self) -> Option<Body> {
         self.0.try_recv().ok()
     }
 }
 
 /// Lends a body, and says where it comes back, if anybody wants to know.
-pub(crate) fn lend(body: Body, is_wanted_back: bool) -> (Lent, Option<Returned>) {
+fn lend(body: Body, is_wanted_back: bool) -> (Lent, Option<Returned>) {
     if !is_wanted_back {
         return (Lent { body: Some(body), back: None }, None);
     }
@@ -77,13 +93,13 @@ impl http_body::Body for Lent {
 }
 
 /// Whether the rest of a body is worth waiting for: HTTP/2 can end a request alone, and who waits for `100 Continue` sends nothing.
-pub(crate) fn is_worth_reading(request: &Request<Body>) -> bool {
+fn is_worth_reading(request: &Request<Body>) -> bool {
     let is_http1 = request.version() < Version::HTTP_2;
     is_http1 && !request.body().is_end_stream() && !request.headers().contains_key(header::EXPECT)
 }
 
 /// Reads and forgets what is left of a body.
-pub(crate) async fn throw_away(mut body: Body) {
+async fn throw_away(mut body: Body) {
     let rest = async {
         let mut left = BYTES_MAX;
         while let Some(Ok(frame)) = body.frame().await {
