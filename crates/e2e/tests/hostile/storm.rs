@@ -1,15 +1,19 @@
 //! An attack beside somebody who only wants to be served.
 
 use futures_util::future::BoxFuture;
+use rustix::process::setpriority_process;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use testkit::{Comanda, Http, Options};
-use tokio::task::JoinSet;
+use tokio::runtime::Builder;
 
 /// Requests before an attack, and at least as many beside it: of 400 the 99th percentile is not the slowest one.
 const REQUESTS: usize = 400;
 /// What an attack may add to the memory of the process. 100 MB: what MESSAGING calls bounded.
 const GROWTH_BYTES_MAX: u64 = 100_000_000;
-/// What a request may take besides twice what it took in peace. The attacker, the platform and other tests share two processors.
+/// The priority of who runs when nobody else wants to.
+const LAST: i32 = 19;
+/// What a request may take besides twice what it took in peace. The platform and other tests share two processors.
 const SLACK: Duration = Duration::from_millis(250);
 
 /// A platform with these settings, such as `COMANDA_GATEWAY__HEADERS_MAX`.
@@ -29,16 +33,13 @@ pub(crate) async fn survives<T: Send + 'static>(
     let peace = ask(&http, REQUESTS).await;
     let before = resident_bytes(&platform);
 
-    let mut attacks = JoinSet::new();
-    attacks.spawn(attack(platform.url().to_owned()));
+    let attacker = attack_from_elsewhere(attack(platform.url().to_owned()));
     let (mut beside, mut most) = (Vec::new(), before);
-    let seen = loop {
+    while !attacker.is_finished() {
         beside.extend(ask(&http, REQUESTS / 8).await);
         most = most.max(resident_bytes(&platform));
-        if let Some(seen) = attacks.try_join_next() {
-            break seen.expect("the attack does not panic");
-        }
-    };
+    }
+    let seen = attacker.join().expect("the attack does not panic");
     beside.extend(ask(&http, REQUESTS.saturating_sub(beside.len())).await);
 
     let (calm, stormy) = (percentile_99(peace), percentile_99(beside));
@@ -48,6 +49,17 @@ pub(crate) async fn survives<T: Send + 'static>(
     assert!(grown < GROWTH_BYTES_MAX, "the attack took {grown} bytes");
     assert!(!platform.log().contains("panicked"), "a part of the platform has panicked");
     seen
+}
+
+/// An attacker has processors of its own. Here it gets what is left of those of the platform and its victims, so that what they suffer is what
+/// the platform has to do for it.
+fn attack_from_elsewhere<T: Send + 'static>(attack: BoxFuture<'static, T>) -> JoinHandle<T> {
+    std::thread::spawn(move || {
+        // In Linux this is about the thread that calls it.
+        setpriority_process(None, LAST).expect("everybody may step back");
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime starts");
+        runtime.block_on(attack)
+    })
 }
 
 /// Asks again and again; how long each answer took.
