@@ -13,6 +13,7 @@ mod writer;
 
 pub use access::PostgresAccess;
 pub use config::{PostgresConfig, PostgresTls};
+pub(crate) use value::column;
 
 use crate::{Change, Committed, Error, Migration, Row, Statement};
 use connection::{Connection, Purpose};

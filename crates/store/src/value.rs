@@ -1,6 +1,6 @@
 //! Values that go into statements and come out of rows.
 
-use crate::Error;
+use crate::{Error, postgres};
 
 /// One parameter or column.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,8 +98,16 @@ impl<T: FromValue> FromValue for Option<T> {
 }
 
 /// One row of a result.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row(pub(crate) Vec<Value>);
+#[derive(Debug)]
+pub struct Row(pub(crate) Columns);
+
+/// What a row consists of.
+#[derive(Debug)]
+pub(crate) enum Columns {
+    Values(Vec<Value>),
+    /// As it came from the server: who takes a column reads it then, and nobody copies what is not taken.
+    Postgres(tokio_postgres::Row),
+}
 
 impl Row {
     /// Takes one column, from 0; a column can be taken once.
@@ -107,7 +115,10 @@ impl Row {
     /// # Errors
     /// When there is no such column, or it is of another kind.
     pub fn take<T: FromValue>(&mut self, column: usize) -> Result<T, Error> {
-        let value = self.0.get_mut(column).map(|value| std::mem::replace(value, Value::Null));
+        let value = match &mut self.0 {
+            Columns::Values(values) => values.get_mut(column).map(|value| std::mem::replace(value, Value::Null)),
+            Columns::Postgres(row) => postgres::column(row, column)?,
+        };
         value.and_then(T::from_value).ok_or(Error::Column { column, expected: T::EXPECTED })
     }
 }

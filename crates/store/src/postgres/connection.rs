@@ -3,6 +3,7 @@
 use super::target::Target;
 use super::{parts, value};
 use crate::error::Source;
+use crate::value::Columns;
 use crate::{Error, Row, Statement, Value};
 use futures_util::TryStreamExt;
 use futures_util::future::{MaybeDone, maybe_done};
@@ -181,11 +182,12 @@ impl Connection {
         sent(async move {
             let failed = |source| statement_error(query.sql, source);
             let prepared = self.prepared.get(&Text::of(query)).ok_or(Error::Closed)?;
+            value::check(prepared.columns())?;
             let rows = self.client.query_raw(prepared, &query.parameters).await.map_err(failed)?;
             let mut rows = pin!(rows);
             let mut read = Vec::new();
             while let Some(row) = rows.try_next().await.map_err(failed)? {
-                read.push(value::read(&row)?);
+                read.push(Row(Columns::Postgres(row)));
             }
             Ok(read)
         })

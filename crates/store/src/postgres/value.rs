@@ -1,7 +1,8 @@
 //! Values as PostgreSQL sends and takes them.
 
-use crate::{Error, FromValue, Row, Value};
+use crate::{Error, FromValue, Value};
 use bytes::BytesMut;
+use tokio_postgres::Column;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, WrongType, to_sql_checked};
 
 type Fault = Box<dyn std::error::Error + Sync + Send>;
@@ -28,26 +29,42 @@ impl ToSql for Value {
     to_sql_checked!();
 }
 
-/// Reads a row.
-pub(super) fn read(row: &tokio_postgres::Row) -> Result<Row, Error> {
-    let mut values = Vec::with_capacity(row.len());
-    for (column, of) in row.columns().iter().enumerate() {
-        values.push(value(row, column, of.type_())?);
+/// How a column is read.
+type Reader = fn(&tokio_postgres::Row, usize) -> Result<Value, Error>;
+
+/// Refuses a result with a column that is of no kind of [`Value`].
+pub(super) fn check(columns: &[Column]) -> Result<(), Error> {
+    match columns.iter().position(|of| reader(of.type_()).is_none()) {
+        None => Ok(()),
+        Some(column) => Err(unreadable(column)),
     }
-    Ok(Row(values))
 }
 
-fn value(row: &tokio_postgres::Row, column: usize, ty: &Type) -> Result<Value, Error> {
-    match *ty {
-        Type::INT8 => get(row, column, Value::Integer),
-        Type::INT4 => get(row, column, |value: i32| value.into()),
-        Type::INT2 => get(row, column, |value: i16| i32::from(value).into()),
-        Type::BOOL => get(row, column, |value: bool| i32::from(value).into()),
-        Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::UNKNOWN => get(row, column, Value::Text),
-        Type::BYTEA => get(row, column, Value::Bytes),
-        Type::VOID => Ok(Value::Null),
-        _ => Err(Error::Column { column, expected: "a whole number, text or bytes" }),
-    }
+/// Reads a column; `None` when there is none.
+pub(crate) fn column(row: &tokio_postgres::Row, column: usize) -> Result<Option<Value>, Error> {
+    let Some(of) = row.columns().get(column) else { return Ok(None) };
+    let read = reader(of.type_()).ok_or_else(|| unreadable(column))?;
+    read(row, column).map(Some)
+}
+
+fn reader(of: &Type) -> Option<Reader> {
+    let reader: Reader = match *of {
+        Type::INT8 => |row, column| get(row, column, Value::Integer),
+        Type::INT4 => |row, column| get(row, column, |value: i32| value.into()),
+        Type::INT2 => |row, column| get(row, column, |value: i16| i32::from(value).into()),
+        Type::BOOL => |row, column| get(row, column, |value: bool| i32::from(value).into()),
+        Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::UNKNOWN => {
+            |row, column| get(row, column, Value::Text)
+        }
+        Type::BYTEA => |row, column| get(row, column, Value::Bytes),
+        Type::VOID => |_, _| Ok(Value::Null),
+        _ => return None,
+    };
+    Some(reader)
+}
+
+fn unreadable(column: usize) -> Error {
+    Error::Column { column, expected: "a whole number, text or bytes" }
 }
 
 fn get<'a, T: FromSql<'a>>(

@@ -1,6 +1,7 @@
 //! Read connections, which see the last commit and never wait for the writer.
 
 use super::{connect, statement_error};
+use crate::value::Columns;
 use crate::{Error, Row, Statement, Value};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
@@ -65,7 +66,7 @@ fn rows(connection: &Connection, query: &Statement) -> Result<Vec<Row>, Error> {
     while let Some(row) = cursor.next().map_err(failed)? {
         let values: Result<Vec<Value>, Error> =
             (0..columns).map(|column| value(column, row.get_ref(column).map_err(failed)?)).collect();
-        rows.push(Row(values?));
+        rows.push(Row(Columns::Values(values?)));
     }
     Ok(rows)
 }
