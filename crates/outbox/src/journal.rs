@@ -8,6 +8,7 @@ mod sqlite;
 
 use messaging::Message;
 use store::{Change, Dialect, Error, Store};
+use tokio::task::JoinSet;
 
 /// The lane of the relay. There is one: a single relay drains faster than one database takes commits. The lane is in the key of every
 /// row that says where a relay stands, so that more can come.
@@ -103,6 +104,19 @@ pub(crate) async fn read(store: &Store, epoch: i64, cursor: &Cursor) -> Result<R
     match store.dialect() {
         Dialect::Sqlite => sqlite::read(store, epoch, cursor).await,
         Dialect::Postgres => postgres::read(store, epoch, cursor).await,
+    }
+}
+
+/// The same in a task of its own, which ends with the future. Whatever wakes a reader, a few rows at a time, would wake all that is done in the
+/// same task.
+pub(crate) async fn read_aside(store: &Store, epoch: i64, cursor: &Cursor) -> Result<Read, Error> {
+    let (store, cursor) = (store.clone(), cursor.clone());
+    let mut reading = JoinSet::new();
+    reading.spawn(async move { read(&store, epoch, &cursor).await });
+    match reading.join_next().await {
+        Some(Ok(read)) => read,
+        Some(Err(ended)) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+        Some(Err(_)) | None => Err(Error::Closed),
     }
 }
 

@@ -184,7 +184,7 @@ impl Relay {
             let work = async {
                 let read_ahead = async {
                     match wants_more {
-                        true => Some(journal::read(&self.store, epoch, &next).await),
+                        true => Some(journal::read_aside(&self.store, epoch, &next).await),
                         false => None,
                     }
                 };
