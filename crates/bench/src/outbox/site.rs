@@ -110,6 +110,8 @@ impl Bare {
             END $$"
         );
         self.client.batch_execute(&fill).await?;
+        // The log is read as far as it is on the disk, and who does not wait for that leaves it to a process that comes by five times a second.
+        self.client.batch_execute("SET synchronous_commit = on; UPDATE outbox_rotation SET current = current").await?;
         // Who reads a row first notes in it that its transaction was committed. Nobody is to find that done by another.
         self.client.query_one("SELECT count(*) FROM outbox", &[]).await?;
         Ok(())
