@@ -8,7 +8,7 @@ use servers::{Nats, Postgres};
 use std::time::Duration;
 use store::{PostgresConfig, Store};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::{Client, NoTls};
 
 pub(super) const DRAIN: &str = "drain";
@@ -181,30 +181,33 @@ impl Relay {
 
     /// Waits until it has published so many messages. Its own count is asked, since the broker has to work for each of its answers.
     pub(super) async fn has_published(&self, messages: u32) -> Measured<()> {
-        let deadline = Instant::now() + PUBLISHES_WITHIN;
-        while self.metrics.messages_published() < u64::from(messages) {
-            if Instant::now() > deadline {
-                let is = self.metrics.messages_published();
-                return Err(format!("{is} messages of {messages} are published after {PUBLISHES_WITHIN:?}").into());
-            }
-            sleep(COUNT_EVERY).await;
+        let is_done = || self.metrics.messages_published() >= u64::from(messages);
+        if waited(PUBLISHES_WITHIN, COUNT_EVERY, is_done).await {
+            return Ok(());
         }
-        Ok(())
+        let is = self.metrics.messages_published();
+        Err(format!("{is} messages of {messages} are published after {PUBLISHES_WITHIN:?}").into())
     }
 
     /// Waits until it tails the log. That a line reads the slot is not enough: the relay polls until it may leave it to the log.
     pub(super) async fn tails(&self) -> Measured<()> {
-        let deadline = Instant::now() + TAILS_WITHIN;
-        while !self.metrics.is_tailing() {
-            if Instant::now() > deadline {
-                return Err(format!("the log is not tailed within {TAILS_WITHIN:?}").into());
-            }
-            sleep(LOOK_EVERY).await;
+        if waited(TAILS_WITHIN, LOOK_EVERY, || self.metrics.is_tailing()).await {
+            return Ok(());
         }
-        Ok(())
+        Err(format!("the log is not tailed within {TAILS_WITHIN:?}").into())
     }
 
     pub(super) async fn stop(self) -> Measured<()> {
         Ok(self.tasks.drain(END_WITHIN).await?)
     }
+}
+
+/// Waits until something is so; whether it was in time.
+async fn waited(within: Duration, look_every: Duration, is_so: impl Fn() -> bool) -> bool {
+    let is_so = async {
+        while !is_so() {
+            sleep(look_every).await;
+        }
+    };
+    timeout(within, is_so).await.is_ok()
 }
