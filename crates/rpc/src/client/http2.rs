@@ -81,8 +81,8 @@ pub(crate) async fn dial(
     };
     let gone = CancellationToken::new();
     let (pings, over) = (connection.ping_pong(), gone.clone().drop_guard());
-    // Ends with the connection, which ends with its last call.
     let calls = Arc::new(Calls::default());
+    // Ends with the connection, which ends with its last call.
     TokioExecutor::new().execute(behind(calls.clone(), async move {
         tokio::select! {
             biased;
