@@ -11,6 +11,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use lifecycle::Drain;
+use rpc::Calls;
 use std::any::Any;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -158,19 +159,26 @@ where
     let stream = FirstBytes::new(Stall::new(stream, shared.write_timeout), shared.header_read_timeout);
     let stream = TokioIo::new(stream);
     let line = Arc::new(Line { peer, held: Arc::clone(held), sessions: shared.sessions.clone() });
+    let calls = Calls::default();
     let service = service_fn(|request: Request<Incoming>| {
-        let (edge, line) = (Arc::clone(&shared.edge), Arc::clone(&line));
-        async move { edge.answer(request.map(Body::new), &line).await }
+        let (edge, line, waiting) = (Arc::clone(&shared.edge), Arc::clone(&line), calls.begin());
+        async move {
+            let answer = edge.answer(request.map(Body::new), &line).await;
+            drop(waiting);
+            answer
+        }
     });
     let mut connection = pin!(shared.http.serve_connection_with_upgrades(stream, service));
-    let served = tokio::select! {
-        served = connection.as_mut() => served,
-        () = shared.drain.watch() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let served = pin!(async {
+        tokio::select! {
+            served = connection.as_mut() => served,
+            () = shared.drain.watch() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
         }
-    };
-    if let Err(error) = served {
+    });
+    if let Err(error) = calls.go_before(served).await {
         debug!(peer = %line.peer.address, error, "connection ended with an error");
     }
 }

@@ -4,6 +4,7 @@
 //! go on, or a service at all the endpoints that discovery finds. The layers in between are in [`client`]. A server stands behind a [`Guarded`]
 //! stack, so that a caller's deadline, too many calls, a panic and the log line of a request are the same for every role.
 
+mod calls;
 pub mod client;
 mod config;
 mod deadline;
@@ -15,6 +16,7 @@ mod shield;
 pub mod timeout;
 mod upstream;
 
+pub use calls::{Calls, Waiting};
 pub use config::Config;
 pub use guard::Guarded;
 pub use upstream::{Served, Slot, Upstream};

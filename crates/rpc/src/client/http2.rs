@@ -4,6 +4,7 @@
 //! wake-ups for a call. `h2` itself needs none: a caller puts its frames into the connection, and is woken by the frames of its answer.
 
 use super::line::Failed;
+use crate::calls::Calls;
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
 use h2::{Ping, PingPong, Reason, RecvStream, SendStream};
@@ -14,9 +15,8 @@ use hyper_util::rt::TokioExecutor;
 use std::error::Error;
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -53,7 +53,7 @@ const OF_ONE_CALL: [HeaderName; 3] =
 #[derive(Debug, Clone)]
 pub(crate) struct Sender {
     requests: SendRequest<Bytes>,
-    calls: Arc<Calls>,
+    calls: Calls,
     gone: CancellationToken,
 }
 
@@ -81,58 +81,22 @@ pub(crate) async fn dial(
     };
     let gone = CancellationToken::new();
     let (pings, over) = (connection.ping_pong(), gone.clone().drop_guard());
-    let calls = Arc::new(Calls::default());
+    let calls = Calls::default();
+    let sender = Sender { requests, calls: calls.clone(), gone: gone.clone() };
     // Ends with the connection, which ends with its last call.
-    TokioExecutor::new().execute(behind(calls.clone(), async move {
-        tokio::select! {
-            biased;
-            // How it ended is told to each of its calls.
-            _ended = &mut connection => {}
-            () = silence(pings, keepalive) => {}
-        }
+    TokioExecutor::new().execute(async move {
+        let running = pin!(async {
+            tokio::select! {
+                biased;
+                // How it ended is told to each of its calls.
+                _ended = &mut connection => {}
+                () = silence(pings, keepalive) => {}
+            }
+        });
+        calls.go_before(running).await;
         drop(over);
-    }));
-    Ok((Sender { requests, calls, gone: gone.clone() }, async move { gone.cancelled().await }))
-}
-
-/// How many calls wait for the beginning of their answers.
-#[derive(Debug, Default)]
-struct Calls(AtomicUsize);
-
-impl Calls {
-    fn begin(self: &Arc<Self>) -> Waiting {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Waiting(self.clone())
-    }
-
-    fn are_many(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > 1
-    }
-}
-
-/// A call that counts until this is dropped.
-struct Waiting(Arc<Calls>);
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Lets every task that is ready go first while there are many calls. A connection that is woken by a caller would write its call alone, and one
-/// a moment later that of the next caller; behind them it writes all of their calls at once. A single call has nobody to wait for.
-fn behind(calls: Arc<Calls>, task: impl Future<Output = ()>) -> impl Future<Output = ()> {
-    let mut task = Box::pin(task);
-    let mut has_waited = false;
-    poll_fn(move |context| {
-        has_waited = !has_waited && calls.are_many();
-        if has_waited {
-            // Who wakes itself goes to the end of the queue.
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        task.as_mut().poll(context)
-    })
+    });
+    Ok((sender, async move { gone.cancelled().await }))
 }
 
 /// Ends when the peer does not answer any more.
