@@ -29,6 +29,8 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// The largest buffer of an HTTP/1 connection: four times the largest head, so that bodies are read in large pieces.
 const BUFFER_BYTES_MAX: usize = 64 << 10;
 
+/// What hyper takes when it is told nothing, and has room for on the stack.
+const HEADERS_MAX_OF_HYPER: usize = 100;
 /// Sessions that begin at once at most; they are taken as fast as connections are.
 const SESSIONS_BEGINNING_MAX: usize = 256;
 
@@ -124,8 +126,10 @@ fn builder(config: &Config) -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .header_read_timeout(config.header_read_timeout())
         .max_buf_size(BUFFER_BYTES_MAX)
-        .max_headers(config.headers_max)
         .half_close(false);
+    if config.headers_max != HEADERS_MAX_OF_HYPER {
+        builder.http1().max_headers(config.headers_max);
+    }
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -29,7 +29,8 @@ pub use websocket::WebSocketConfig;
 use crate::front::{Front, is_grpc};
 use crate::unread;
 use crate::{Config, Error};
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
 use grpc_web::Dialect;
 use guard::Peer;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
@@ -96,12 +97,13 @@ impl Edge {
         })
     }
 
-    /// Answers a request, whatever it is and whatever happens.
-    pub(crate) async fn answer(
-        self: &Arc<Self>,
+    /// Answers a request, whatever it is and whatever happens. What takes no waiting is done at once, since hyper keeps room for the future in
+    /// each connection, also in one that is idle.
+    pub(crate) fn answer<'a>(
+        self: &'a Arc<Self>,
         mut request: Request<Body>,
-        line: &Line,
-    ) -> Result<Response<Body>, Infallible> {
+        line: &'a Line,
+    ) -> impl Future<Output = Result<Response<Body>, Infallible>> + Send + 'a {
         let ids = Arc::new(Ids::settle(request.headers_mut()));
         let (mut request, witness) = match &self.access_log {
             Some(log) => {
@@ -111,14 +113,16 @@ impl Edge {
             None => (request, None),
         };
         request.extensions_mut().insert(line.peer.clone());
-        let mut response = match self.complaint(request.headers()) {
-            Some(complaint) => too_large(&request, complaint),
-            None => about(ids.clone(), self.converse(request, line)).await,
+        let answer = match self.complaint(request.headers()) {
+            Some(complaint) => ready(too_large(&request, complaint)).left_future(),
+            None => about(ids.clone(), self.converse(request, line)).right_future(),
         };
-        response.headers_mut().insert(REQUEST_ID, ids.request.clone());
-        Ok(match witness {
-            Some(witness) => witness.answered(response),
-            None => response,
+        answer.map(move |mut response| {
+            response.headers_mut().insert(REQUEST_ID, ids.request.clone());
+            Ok(match witness {
+                Some(witness) => witness.answered(response),
+                None => response,
+            })
         })
     }
 
@@ -132,32 +136,42 @@ impl Edge {
             .then(|| format!("the headers of the request have more than {} bytes", self.header_bytes_max))
     }
 
-    async fn converse(self: &Arc<Self>, request: Request<Body>, line: &Line) -> Response<Body> {
+    fn converse<'a>(
+        self: &'a Arc<Self>,
+        request: Request<Body>,
+        line: &'a Line,
+    ) -> impl Future<Output = Response<Body>> + Send + 'a {
         if is_grpc(&request) {
-            return self.front.answer(request).await;
+            return self.front.answer(request).left_future();
         }
-        self.cors.around(request, |request| self.respond(request, line)).await
+        self.cors.around(request, |request| self.respond(request, line)).right_future()
     }
 
-    async fn respond(self: &Arc<Self>, request: Request<Body>, line: &Line) -> Response<Body> {
+    fn respond<'a>(
+        self: &'a Arc<Self>,
+        request: Request<Body>,
+        line: &'a Line,
+    ) -> impl Future<Output = Response<Body>> + Send + 'a {
         if let Some(asked) = Asked::of(&request)
             && let Some(route) = self.front.stream_route(request.uri().path())
         {
             let edge = Arc::clone(self);
             let answer = move |request| async move { edge.front.answer(request).await };
-            return websocket::open((&asked, route), request, (&self.cors, self.websocket), line, answer);
+            let response = websocket::open((&asked, route), request, (&self.cors, self.websocket), line, answer);
+            return ready(response).boxed().left_future();
         }
         if let Some(dialect) = Dialect::of(&request) {
-            return Box::pin(self.web(&dialect, request)).await;
+            return self.web(dialect, request).boxed().left_future();
         }
         let accepted = compression::accepted(request.headers());
         let request = compression::with_plain_tags(request);
-        let response = compression::decompressed(request, |request| self.front.answer(request)).await;
-        compression::compress(&self.compression, &accepted, response).await
+        let answer = compression::decompressed(request, |request| self.front.answer(request));
+        let compress = move |response| compression::compress(&self.compression, &accepted, response);
+        answer.then(compress).right_future()
     }
 
     /// Answers a call of gRPC-Web.
-    async fn web(&self, dialect: &Dialect, request: Request<Body>) -> Response<Body> {
+    async fn web(&self, dialect: Dialect, request: Request<Body>) -> Response<Body> {
         let call = |request: Request<unread::Lent>| self.front.answer(dialect.call(request.map(Body::new)));
         dialect.answer(unread::to_its_end(request, call).await)
     }

@@ -33,18 +33,22 @@ pub(crate) struct Front {
 }
 
 impl Front {
-    /// Answers a request, whatever it is and whatever happens.
-    pub(crate) async fn answer(&self, mut request: Request<Body>) -> Response<Body> {
+    /// Answers a request, whatever it is and whatever happens. What takes no waiting is done at once, so that the future is small: hyper keeps
+    /// room for it in each connection, also in one that is idle.
+    pub(crate) fn answer(&self, mut request: Request<Body>) -> impl Future<Output = Response<Body>> + Send + '_ {
         strip_internal(request.headers_mut());
         let is_grpc = is_grpc(&request);
         let catalog = self.current.now();
+        let answer = self.dispatch(catalog.clone(), request, is_grpc);
         // Unwind safe: nothing of the request is used after its panic.
-        let answered = AssertUnwindSafe(async { self.dispatch(&catalog, request, is_grpc).await }).catch_unwind().await;
-        answered.unwrap_or_else(|panic| {
-            let reason = panic_message(panic.as_ref());
-            error!(error = reason, "request panicked at the gateway");
-            let status = Status::internal(FAULT);
-            if is_grpc { status.into_http() } else { catalog.transcoder.status_response(status) }
+        let answered = AssertUnwindSafe(answer).catch_unwind();
+        answered.map(move |answered| {
+            answered.unwrap_or_else(|panic| {
+                let reason = panic_message(panic.as_ref());
+                error!(error = reason, "request panicked at the gateway");
+                let status = Status::internal(FAULT);
+                if is_grpc { status.into_http() } else { catalog.transcoder.status_response(status) }
+            })
         })
     }
 
@@ -53,13 +57,7 @@ impl Front {
         self.current.now().transcoder.stream_route(path)
     }
 
-    /// In a box: hyper keeps room for a whole request in each connection, also in one that is idle, and this is 6 KB of it.
-    fn dispatch<'a>(
-        &'a self,
-        catalog: &'a Catalog,
-        request: Request<Body>,
-        is_grpc: bool,
-    ) -> BoxFuture<'a, Response<Body>> {
+    fn dispatch(&self, catalog: Arc<Catalog>, request: Request<Body>, is_grpc: bool) -> BoxFuture<'_, Response<Body>> {
         let usual = Spoken(if is_grpc { "grpc" } else { "rest" });
         let Spoken(protocol) = request.extensions().get().copied().unwrap_or(usual);
         let witness = request.extensions().get::<Witness>().cloned();
@@ -74,7 +72,7 @@ impl Front {
         }
     }
 
-    async fn rest(&self, catalog: &Catalog, request: Request<Body>, mut measure: Measure) -> Response<Body> {
+    async fn rest(&self, catalog: Arc<Catalog>, request: Request<Body>, mut measure: Measure) -> Response<Body> {
         let call = |request| catalog.transcoder.call(request, |service| catalog.services.get(service));
         let response = unread::to_its_end(request, call).await;
         if let Some(called) = response.extensions().get::<Called>() {
@@ -83,24 +81,24 @@ impl Front {
         response.map(|body| measure.until_sent(body))
     }
 
-    async fn own(&self, catalog: &Catalog, endpoint: Endpoint, head: Parts) -> Response<Body> {
-        let answer = self.own_endpoints.answer(endpoint, &head, catalog).await;
+    async fn own(&self, catalog: Arc<Catalog>, endpoint: Endpoint, head: Parts) -> Response<Body> {
+        let answer = self.own_endpoints.answer(endpoint, &head, &catalog).await;
         answer.unwrap_or_else(|| catalog.transcoder.method_not_allowed(&head.method, ALLOW))
     }
 }
 
-async fn pass_through(catalog: &Catalog, request: Request<Body>, mut measure: Measure) -> Response<Body> {
+async fn pass_through(catalog: Arc<Catalog>, request: Request<Body>, mut measure: Measure) -> Response<Body> {
     let path = request.uri().path().to_owned();
     let name = path.strip_prefix('/').unwrap_or(&path);
     let service = name.split('/').next().unwrap_or_default();
-    let Some(mut service) = catalog.services.get(service) else {
-        measure.ended(Code::Unimplemented);
-        return Status::unimplemented(format!("no service {service} is served here")).into_http();
-    };
     if catalog.services.has_method(&path) {
         measure.method(name);
     }
-    let response = match service.call(request).await {
+    let Some(answer) = catalog.services.get(service).map(|mut service| service.call(request)) else {
+        measure.ended(Code::Unimplemented);
+        return Status::unimplemented(format!("no service {service} is served here")).into_http();
+    };
+    let response = match answer.await {
         Ok(response) => response,
         Err(impossible) => match impossible {},
     };

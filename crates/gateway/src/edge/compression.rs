@@ -1,5 +1,7 @@
 //! Compresses answers, and decompresses what is sent.
 
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Either, Ready, ready};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body::Body as HttpBody;
 use serde::{Deserialize, Serialize};
@@ -51,30 +53,32 @@ fn is_text(headers: &HeaderMap) -> bool {
 }
 
 /// Compresses an answer as its caller likes it.
-pub(super) async fn compress(
+pub(super) fn compress(
     config: &CompressionConfig,
     accepted: &HeaderMap,
     response: Response<Body>,
-) -> Response<Body> {
+) -> Either<Ready<Response<Body>>, BoxFuture<'static, Response<Body>>> {
     let worthwhile = Worthwhile { bytes_min: config.bytes_min };
     let is_asked = accepted.contains_key(header::ACCEPT_ENCODING);
     // What is compressed already has its own tag.
     let is_done = response.headers().contains_key(header::CONTENT_ENCODING);
     if !config.is_on || !is_asked || is_done || !worthwhile.should_compress(&response) {
-        return response;
+        return ready(response).left_future();
     }
     let mut asked = Request::new(());
     *asked.headers_mut() = accepted.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     let mut response = Some(response);
-    let answer = service_fn(|_: Request<()>| {
+    let answer = service_fn(move |_: Request<()>| {
         let response = response.take().unwrap_or_default();
         async { Ok::<_, Infallible>(response) }
     });
     let compressed = CompressionLayer::new().compress_when(worthwhile).layer(answer).oneshot(asked);
-    let Ok(compressed) = Box::pin(compressed).await;
-    let mut compressed = compressed.map(Body::new);
-    mark_tag(compressed.headers_mut());
-    compressed
+    let marked = |Ok(compressed): Result<Response<_>, Infallible>| {
+        let mut compressed = compressed.map(Body::new);
+        mark_tag(compressed.headers_mut());
+        compressed
+    };
+    compressed.map(marked).boxed().right_future()
 }
 
 /// Other bytes have another strong validator (RFC 9110 8.8.3). The coding is put into the tag, as in `"a;gzip"`, instead of making it weak,
@@ -111,15 +115,18 @@ pub(super) fn accepted(headers: &HeaderMap) -> HeaderMap {
 }
 
 /// Decompresses what is sent, as it is read; its reader bounds how much that may be. What is not gzip stays as it is, to be refused.
-pub(super) async fn decompressed<F>(request: Request<Body>, next: impl FnOnce(Request<Body>) -> F) -> Response<Body>
+pub(super) fn decompressed<'a, F>(
+    request: Request<Body>,
+    next: impl FnOnce(Request<Body>) -> F + Send + 'a,
+) -> Either<F, BoxFuture<'a, Response<Body>>>
 where
-    F: Future<Output = Response<Body>>,
+    F: Future<Output = Response<Body>> + Send + 'a,
 {
     if !request.headers().contains_key(header::CONTENT_ENCODING) {
-        return next(request).await;
+        return next(request).left_future();
     }
     let mut next = Some(next);
-    let service = service_fn(|request: Request<_>| {
+    let service = service_fn(move |request: Request<_>| {
         // In a box, since each layer around a future holds it more than once.
         let answer = next.take().map(|next| Box::pin(next(request.map(Body::new))));
         async move {
@@ -130,8 +137,8 @@ where
         }
     });
     let layer = RequestDecompressionLayer::new().no_br().no_zstd().pass_through_unaccepted(true);
-    let Ok(response) = Box::pin(layer.layer(service).oneshot(request)).await;
-    response.map(Body::new)
+    let answer = layer.layer(service).oneshot(request);
+    answer.map(|Ok(response)| response.map(Body::new)).boxed().right_future()
 }
 
 #[cfg(test)]

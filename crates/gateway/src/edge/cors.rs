@@ -1,6 +1,8 @@
 //! Which pages of other origins may call (Fetch, "CORS protocol").
 
 use crate::Error;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Either};
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, header};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -87,19 +89,19 @@ impl Cors {
     }
 
     /// Answers what a browser asks before a call, and tells it whether the page may read the answer of `next`.
-    pub(super) async fn around<F>(
-        &self,
+    pub(super) fn around<'a, F>(
+        &'a self,
         request: Request<Body>,
-        next: impl FnOnce(Request<Body>) -> F,
-    ) -> Response<Body>
+        next: impl FnOnce(Request<Body>) -> F + Send + 'a,
+    ) -> Either<F, BoxFuture<'a, Response<Body>>>
     where
-        F: Future<Output = Response<Body>>,
+        F: Future<Output = Response<Body>> + Send + 'a,
     {
         let is_asked_before = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
         let layer = self.layer.as_ref().filter(|_| request.method() != Method::OPTIONS || is_asked_before);
-        let Some(layer) = layer else { return next(request).await };
+        let Some(layer) = layer else { return next(request).left_future() };
         let mut next = Some(next);
-        let service = service_fn(|request| {
+        let service = service_fn(move |request| {
             // In a box, since each layer around a future holds it more than once.
             let answer = next.take().map(|next| Box::pin(next(request)));
             async move {
@@ -109,8 +111,8 @@ impl Cors {
                 }
             }
         });
-        let Ok(response) = Box::pin(layer.layer(service).oneshot(request)).await;
-        response
+        let answer = layer.layer(service).oneshot(request);
+        answer.map(|Ok(response)| response).boxed().right_future()
     }
 
     /// Whether a page of this origin may open a WebSocket, which browsers let every page do. `host` is where it calls.

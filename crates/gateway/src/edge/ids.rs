@@ -30,11 +30,13 @@ impl Ids {
     /// Reads the ids of a request, and puts new ones into its headers where there are none that can be used.
     pub(super) fn settle(headers: &mut HeaderMap) -> Self {
         let request = only(headers, &REQUEST_ID).filter(|id| is_request_id(id.as_bytes())).cloned();
-        let request = request.unwrap_or_else(|| {
+        let mut request = request.unwrap_or_else(|| {
             let id = text(Uuid::now_v7().as_hyphenated().encode_lower(&mut Uuid::encode_buffer()));
             headers.insert(REQUEST_ID, id.clone());
             id
         });
+        // It goes back with the answer, where HPACK would remember it for nothing (RFC 7541 7.1.3).
+        request.set_sensitive(true);
         let parent = only(headers, &TRACE_PARENT).filter(|parent| is_trace_parent(parent.as_bytes())).cloned();
         let trace_parent = parent.unwrap_or_else(|| {
             // The state belongs to the parent that is not there.

@@ -189,7 +189,11 @@ impl Shared {
         let mut left = self.members.borrow().len().max(1);
         let mut request = Box::new(request);
         loop {
-            let Picked { endpoint, permit } = self.pick(&need).await?;
+            // Few calls wait, and those in a room of their own.
+            let Picked { endpoint, permit } = match self.try_to_pick(&need) {
+                Some(picked) => picked,
+                None => Box::pin(self.wait_to_pick(&need)).await?,
+            };
             let name = endpoint.name.clone();
             match endpoint.attempt(request, permit, terms).await {
                 Ok(response) => return Ok(response),
@@ -204,11 +208,8 @@ impl Shared {
         }
     }
 
-    /// Picks an endpoint, or waits for one.
-    async fn pick(&self, need: &Need) -> Result<Picked, Fault> {
-        if let Some(picked) = self.try_to_pick(need) {
-            return Ok(picked);
-        }
+    /// Picks an endpoint when there is one.
+    async fn wait_to_pick(&self, need: &Need) -> Result<Picked, Fault> {
         let mut news = self.news.subscribe();
         loop {
             if let Some(picked) = self.try_to_pick(need) {
