@@ -13,6 +13,9 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// Threads of its own, each with its own connections to clients and services, so that no call changes threads; 64 at most. 0: the threads
+    /// of the process, which take calls from each other. None: as many as there are processors, unless a service runs in the same process.
+    pub threads: Option<usize>,
     /// Connections at most; more wait in the system's queue. 10,000 of ~100 KiB each are 1 GiB.
     pub connections_max: usize,
     /// Connections from one address at most, or from one /64 of IPv6; more are closed at once. 2,500: a quarter of all, so that one client
@@ -61,6 +64,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Config {
+            threads: None,
             connections_max: 10_000,
             connections_per_address_max: 2_500,
             streams_max: 256,

@@ -11,7 +11,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use lifecycle::Drain;
-use rpc::Calls;
+use rpc::{Calls, Workers};
 use std::any::Any;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -34,6 +34,14 @@ const HEADERS_MAX_OF_HYPER: usize = 100;
 /// Sessions that begin at once at most; they are taken as fast as connections are.
 const SESSIONS_BEGINNING_MAX: usize = 256;
 
+/// Where connections come in.
+pub(crate) struct Port {
+    pub(crate) listener: TcpListener,
+    pub(crate) tls: Option<Tls>,
+    /// On which each connection is served, if not on the threads of the process.
+    pub(crate) workers: Option<Workers>,
+}
+
 /// What all connections share.
 struct Shared {
     edge: Arc<Edge>,
@@ -52,8 +60,9 @@ struct Held {
     _open: OpenConnection,
 }
 
-/// Serves the listener until the drain is requested; then the connections, for as long as they are given.
-pub(crate) async fn serve(listener: TcpListener, edge: Edge, tls: Option<Tls>, config: Config, drain: Drain) {
+/// Serves the port until the drain is requested; then the connections, for as long as they are given.
+pub(crate) async fn serve(port: Port, edge: Edge, config: Config, drain: Drain) {
+    let Port { listener, tls, workers } = port;
     let permits = Arc::new(Semaphore::new(config.connections_max));
     let places = Places::new(config.connections_per_address_max);
     let (header_read_timeout, write_timeout) = (config.header_read_timeout(), config.write_timeout());
@@ -84,7 +93,11 @@ pub(crate) async fn serve(listener: TcpListener, edge: Edge, tls: Option<Tls>, c
             continue;
         };
         let held = Held { _permit: permit, _place: place, _open: shared.edge.front.metrics.connection() };
-        connections.spawn(connection(Arc::clone(&shared), stream, address, Arc::new(held)));
+        let connection = connection(Arc::clone(&shared), stream, address, Arc::new(held));
+        match &workers {
+            Some(workers) => connections.spawn_on(connection, workers.next()),
+            None => connections.spawn(connection),
+        };
     }
     drop(listener);
     // Sockets that were about to open are closed, and none opens any more.
@@ -100,17 +113,23 @@ pub(crate) async fn serve(listener: TcpListener, edge: Edge, tls: Option<Tls>, c
     }
 }
 
-async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+/// Takes a connection, which belongs to no runtime yet.
+async fn accept(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> (std::net::TcpStream, SocketAddr, OwnedSemaphorePermit) {
     let permit = Arc::clone(permits).acquire_owned().await.expect("the semaphore is never closed");
     loop {
-        match listener.accept().await {
-            Ok((stream, address)) => {
-                // Answers are written whole; waiting for more would delay them.
-                if let Err(error) = stream.set_nodelay(true) {
-                    debug!(error = %error, "connection delays its answers");
-                }
-                return (stream, address, permit);
+        let accepted = async {
+            let (stream, address) = listener.accept().await?;
+            // Answers are written whole; waiting for more would delay them.
+            if let Err(error) = stream.set_nodelay(true) {
+                debug!(error = %error, "connection delays its answers");
             }
+            Ok::<_, std::io::Error>((stream.into_std()?, address))
+        };
+        match accepted.await {
+            Ok((stream, address)) => return (stream, address, permit),
             Err(error) => {
                 warn!(error = %error, "connection could not be accepted");
                 tokio::time::sleep(ACCEPT_RETRY).await;
@@ -142,17 +161,35 @@ fn builder(config: &Config) -> Builder<TokioExecutor> {
     builder
 }
 
-async fn connection(shared: Arc<Shared>, stream: TcpStream, address: SocketAddr, held: Arc<dyn Any + Send + Sync>) {
+async fn connection(
+    shared: Arc<Shared>,
+    stream: std::net::TcpStream,
+    address: SocketAddr,
+    held: Arc<dyn Any + Send + Sync>,
+) {
+    let stream = match TcpStream::from_std(stream) {
+        Ok(stream) => stream,
+        Err(error) => return warn!(peer = %address, error = %error, "connection could not be served"),
+    };
     match &shared.tls {
         None => speak(&shared, stream, Peer { address: address.ip(), certificate: None }, &held).await,
-        Some(tls) => match tls.accept(stream).await {
-            Ok((stream, certificate)) => {
-                speak(&shared, stream, Peer { address: address.ip(), certificate }, &held).await;
-            }
-            Err(error) => debug!(peer = %address, error = %error, "connection ended in its handshake"),
-        },
+        // In a box, since it is twice as large.
+        Some(tls) => Box::pin(speak_tls(&shared, tls, stream, address, &held)).await,
     }
     drop(held);
+}
+
+async fn speak_tls(
+    shared: &Arc<Shared>,
+    tls: &Tls,
+    stream: TcpStream,
+    address: SocketAddr,
+    held: &Arc<dyn Any + Send + Sync>,
+) {
+    match tls.accept(stream).await {
+        Ok((stream, certificate)) => speak(shared, stream, Peer { address: address.ip(), certificate }, held).await,
+        Err(error) => debug!(peer = %address, error = %error, "connection ended in its handshake"),
+    }
 }
 
 /// Serves a connection's requests.

@@ -35,6 +35,9 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The system has no threads or no timers left.
+    #[error("failed to start the threads of the gateway")]
+    Threads(#[source] std::io::Error),
     /// The access log cannot be written.
     #[error("failed to open the access log")]
     AccessLog(#[source] std::io::Error),

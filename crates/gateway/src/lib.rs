@@ -37,13 +37,15 @@ pub use metrics::Metrics;
 pub use readiness::{Check, Readiness, ReadinessProbe, State};
 
 use crate::catalog::{Catalog, Current, Keeper, Own};
+use crate::connections::Port;
 use crate::edge::{Edge, Tls};
 use crate::front::Front;
 use guard::Guard;
 use lifecycle::Tasks;
-use rpc::Upstream;
+use rpc::{Upstream, Workers};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tracing::info;
@@ -93,6 +95,8 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Gate
     let listener = TcpListener::bind(deps.listen).await.map_err(listen)?;
     let local_address = listener.local_addr().map_err(listen)?;
 
+    let workers = workers(&config, &deps.upstreams)?;
+
     let drain = tasks.drain_request();
     let own = Own::new();
     let current = Arc::new(Current::new(Catalog::empty(&config.transcode, &guard, drain.clone())));
@@ -123,8 +127,19 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Gate
         tasks.spawn("gateway-certificate", reload.run(drain.clone()));
         tls
     });
-    tasks.spawn("gateway", connections::serve(listener, Edge::new(front, &config)?, tls, config, drain));
+    tasks.spawn(
+        "gateway",
+        connections::serve(Port { listener, tls, workers }, Edge::new(front, &config)?, config, drain),
+    );
     info!(address = %local_address, "gateway started");
     access::tell(openness, local_address);
     Ok(Gateway { local_address })
+}
+
+/// The threads on which connections are served, if these are not those of the process. A service of the same process stays on its threads.
+fn workers(config: &Config, upstreams: &BTreeMap<&'static str, Upstream>) -> Result<Option<Workers>, Error> {
+    let processors = || std::thread::available_parallelism().map_or(1, NonZero::get);
+    let is_alone = !upstreams.values().any(Upstream::is_in_process);
+    let threads = config.threads.unwrap_or_else(|| if is_alone { processors() } else { 0 });
+    NonZero::new(threads).map(Workers::start).transpose().map_err(Error::Threads)
 }

@@ -17,6 +17,7 @@
 pub(crate) mod admission;
 mod broken;
 mod config;
+mod connected;
 pub(crate) mod deadline;
 pub(crate) mod endpoint;
 mod fault;

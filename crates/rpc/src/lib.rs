@@ -15,11 +15,13 @@ mod shed;
 mod shield;
 pub mod timeout;
 mod upstream;
+mod workers;
 
 pub use calls::{Calls, Waiting};
 pub use config::Config;
 pub use guard::Guarded;
 pub use upstream::{Served, Slot, Upstream};
+pub use workers::Workers;
 
 use futures_util::future::BoxFuture;
 use std::convert::Infallible;

@@ -142,6 +142,12 @@ impl Upstream {
         self.methods.replace(methods);
     }
 
+    /// Whether the service is a server in this process.
+    #[must_use]
+    pub fn is_in_process(&self) -> bool {
+        matches!(self.news, News::Plugged(_))
+    }
+
     /// Whether an endpoint of the service can be reached now.
     #[must_use]
     pub fn is_up(&self) -> bool {

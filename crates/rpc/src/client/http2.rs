@@ -57,46 +57,52 @@ pub(crate) struct Sender {
     gone: CancellationToken,
 }
 
-/// Opens a connection. The future beside the sender ends when it takes no more calls.
-pub(crate) async fn dial(
-    address: SocketAddr,
-    within: Duration,
-    keepalive: Duration,
-) -> Result<(Sender, impl Future<Output = ()>), Arc<dyn Error + Send + Sync>> {
-    let dialled = async {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        let mut builder = Builder::new();
-        builder
-            .enable_push(false)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .initial_window_size(STREAM_WINDOW_BYTES)
-            .max_header_list_size(HEADER_BYTES_MAX);
-        builder.handshake::<_, Bytes>(stream).await.map_err(std::io::Error::other)
-    };
-    let (requests, mut connection) = match timeout(within, dialled).await {
-        Ok(Ok(dialled)) => dialled,
-        Ok(Err(error)) => return Err(Arc::new(error)),
-        Err(elapsed) => return Err(Arc::new(elapsed)),
-    };
-    let gone = CancellationToken::new();
-    let (pings, over) = (connection.ping_pong(), gone.clone().drop_guard());
-    let calls = Calls::default();
-    let sender = Sender { requests, calls: calls.clone(), gone: gone.clone() };
-    // Ends with the connection, which ends with its last call.
-    TokioExecutor::new().execute(async move {
-        let running = pin!(async {
-            tokio::select! {
-                biased;
-                // How it ended is told to each of its calls.
-                _ended = &mut connection => {}
-                () = silence(pings, keepalive) => {}
-            }
+/// How a connection to an endpoint is opened.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dialling {
+    pub(crate) address: SocketAddr,
+    pub(crate) within: Duration,
+    pub(crate) keepalive: Duration,
+}
+
+impl Dialling {
+    /// Opens a connection. The future beside the sender ends when it takes no more calls.
+    pub(crate) async fn dial(self) -> Result<(Sender, impl Future<Output = ()>), Arc<dyn Error + Send + Sync>> {
+        let dialled = async {
+            let stream = TcpStream::connect(self.address).await?;
+            stream.set_nodelay(true)?;
+            let mut builder = Builder::new();
+            builder
+                .enable_push(false)
+                .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+                .initial_window_size(STREAM_WINDOW_BYTES)
+                .max_header_list_size(HEADER_BYTES_MAX);
+            builder.handshake::<_, Bytes>(stream).await.map_err(std::io::Error::other)
+        };
+        let (requests, mut connection) = match timeout(self.within, dialled).await {
+            Ok(Ok(dialled)) => dialled,
+            Ok(Err(error)) => return Err(Arc::new(error)),
+            Err(elapsed) => return Err(Arc::new(elapsed)),
+        };
+        let gone = CancellationToken::new();
+        let (pings, over) = (connection.ping_pong(), gone.clone().drop_guard());
+        let calls = Calls::default();
+        let sender = Sender { requests, calls: calls.clone(), gone: gone.clone() };
+        // Ends with the connection, which ends with its last call.
+        TokioExecutor::new().execute(async move {
+            let running = pin!(async {
+                tokio::select! {
+                    biased;
+                    // How it ended is told to each of its calls.
+                    _ended = &mut connection => {}
+                    () = silence(pings, self.keepalive) => {}
+                }
+            });
+            calls.go_before(running).await;
+            drop(over);
         });
-        calls.go_before(running).await;
-        drop(over);
-    });
-    Ok((sender, async move { gone.cancelled().await }))
+        Ok((sender, async move { gone.cancelled().await }))
+    }
 }
 
 /// Ends when the peer does not answer any more.
@@ -114,6 +120,11 @@ impl Sender {
     /// Whether it takes no more calls.
     pub(crate) fn is_closed(&self) -> bool {
         self.gone.is_cancelled()
+    }
+
+    /// Cancelled when it takes no more calls.
+    pub(crate) fn ended(&self) -> CancellationToken {
+        self.gone.clone()
     }
 
     /// Makes a call. Dropping the future, or the body of the answer, cancels it.

@@ -4,6 +4,7 @@
 //! pass over it only when its end is known: a process that was replaced at the same address is on another connection, and so it is asked anew.
 
 use super::Fault;
+use super::connected::Connected;
 use super::line::{Failed, Line};
 use futures_util::future::BoxFuture;
 use http::uri::Authority;
@@ -46,7 +47,7 @@ pub struct Visit {
 impl Visit {
     pub(super) fn new(address: SocketAddr, sender: super::http2::Sender, authority: Authority) -> Self {
         let (_, line) = watch::channel(Some(sender));
-        Visit { address, peer: address.to_string().into(), line: Line::Http2(line, authority) }
+        Visit { address, peer: address.to_string().into(), line: Line::Http2(Connected::once(line), authority) }
     }
 
     /// Where the endpoint is.

@@ -1,7 +1,8 @@
 //! Keeps a pool as discovery lists it: connects to what comes, drains what goes, and leaves what stays as it is.
 
+use super::connected::Connected;
 use super::endpoint::Endpoint;
-use super::http2::{Sender, dial};
+use super::http2::{Dialling, Sender};
 use super::interview::{Interview, Offer, Visit};
 use super::line::Line;
 use super::pick::ENDPOINTS_MAX;
@@ -61,10 +62,16 @@ fn apply(
             let (sender, line) = watch::channel(None);
             let name: Arc<str> = listed.address.to_string().into();
             let authority = name.parse().expect("an IP address with a port is an authority");
-            let Ok(endpoint) = shared.endpoint(name, Line::Http2(line, authority)) else { return };
+            let dialling = Dialling {
+                address: listed.address,
+                within: Duration::from_millis(shared.config.connect_timeout_ms),
+                keepalive: Duration::from_millis(shared.config.keepalive_ms),
+            };
+            let line = Line::Http2(Connected::by_worker(line, dialling), authority);
+            let Ok(endpoint) = shared.endpoint(name, line) else { return };
             let (endpoint, removed) = (Arc::new(endpoint), CancellationToken::new());
             info!(service = &*shared.service, peer = %listed.address, "endpoint found");
-            connections.spawn(maintain(shared.clone(), endpoint.clone(), listed.address, sender, removed.clone()));
+            connections.spawn(maintain(shared.clone(), endpoint.clone(), dialling, sender, removed.clone()));
             let is_near = shared.config.zone.as_deref().is_some_and(|zone| listed.zone.as_deref() == Some(zone));
             known.push((Member { listed, is_near, endpoint }, removed));
         }
@@ -101,18 +108,16 @@ fn subset(listed: &[discovery::Endpoint], max: usize, client: &RandomState) -> V
 async fn maintain(
     shared: Arc<Shared>,
     endpoint: Arc<Endpoint>,
-    address: SocketAddr,
+    dialling: Dialling,
     line: watch::Sender<Option<Sender>>,
     removed: CancellationToken,
 ) {
-    let config = &shared.config;
-    let (within, keepalive) =
-        (Duration::from_millis(config.connect_timeout_ms), Duration::from_millis(config.keepalive_ms));
+    let (config, address) = (&shared.config, dialling.address);
     let mut pause_ms = config.reconnect_ms;
     let mut was_up = true;
     loop {
         let dialled = tokio::select! {
-            dialled = dial(address, within, keepalive) => dialled,
+            dialled = dialling.dial() => dialled,
             () = removed.cancelled() => return,
         };
         match dialled {

@@ -1,7 +1,7 @@
 //! The line to an endpoint: one HTTP/2 connection that comes back by itself, or a server in this process.
 
 use super::Fault;
-use super::http2::Sender;
+use super::connected::Connected;
 use crate::Guarded;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, Uri};
@@ -14,7 +14,7 @@ use tower::Service;
 #[derive(Debug, Clone)]
 pub(crate) enum Line {
     /// Over a connection, while there is one.
-    Http2(watch::Receiver<Option<Sender>>, Authority),
+    Http2(Connected, Authority),
     /// To a server in this process, while it is plugged in.
     InProcess(watch::Receiver<Option<Guarded>>),
 }
@@ -37,7 +37,7 @@ struct Down;
 impl Line {
     pub(crate) fn is_up(&self) -> bool {
         match self {
-            Line::Http2(sender, _) => sender.borrow().as_ref().is_some_and(|sender| !sender.is_closed()),
+            Line::Http2(connected, _) => connected.is_up(),
             Line::InProcess(server) => server.borrow().is_some(),
         }
     }
@@ -64,16 +64,13 @@ impl Line {
                     None => Err(Failed::Returned(request, Arc::new(Down))),
                 }
             }
-            Line::Http2(sender, authority) => {
-                let sender = sender.borrow().clone();
-                match sender {
-                    Some(sender) => {
-                        address(&mut request, authority);
-                        sender.send(request).await
-                    }
-                    None => Err(Failed::Returned(request, Arc::new(Down))),
+            Line::Http2(connected, authority) => match connected.sender() {
+                Some(sender) => {
+                    address(&mut request, authority);
+                    sender.send(request).await
                 }
-            }
+                None => Err(Failed::Returned(request, Arc::new(Down))),
+            },
         }
     }
 }

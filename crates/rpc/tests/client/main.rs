@@ -4,6 +4,7 @@
 
 mod fake;
 mod interview;
+mod workers;
 
 use discovery::{Endpoint, Endpoints, Standing};
 use fake::{Act, Fake, call, call_with, caller, eventually, repeatable};

@@ -1,0 +1,113 @@
+//! The connections to one endpoint: one for all callers, and one more of each worker that calls it.
+
+use super::http2::{Dialling, Sender};
+use crate::workers::{self, WORKERS_MAX};
+use arc_swap::ArcSwapOption;
+use hyper::rt::Executor;
+use hyper_util::rt::TokioExecutor;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+/// How long a worker waits after its connection has ended, or could not be opened, before it opens another. Its calls take the one of all meanwhile.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// An endpoint that can be called while its first connection is there.
+#[derive(Debug, Clone)]
+pub(crate) struct Connected {
+    first: watch::Receiver<Option<Sender>>,
+    of_workers: Option<OfWorkers>,
+}
+
+/// The connections of the workers, each made at its first call.
+#[derive(Debug, Clone)]
+struct OfWorkers {
+    dialling: Dialling,
+    workers: Arc<[OfWorker]>,
+}
+
+#[derive(Debug, Default)]
+struct OfWorker {
+    connection: ArcSwapOption<Beside>,
+    is_kept: AtomicBool,
+}
+
+/// The connection of a worker. It is used as long as the first one is there beside which it was opened: what is known of the endpoint was
+/// learned over that.
+#[derive(Debug)]
+struct Beside {
+    sender: Sender,
+    first_ended: CancellationToken,
+}
+
+impl Connected {
+    /// Only the connection in `first`, whoever calls.
+    pub(crate) fn once(first: watch::Receiver<Option<Sender>>) -> Self {
+        Connected { first, of_workers: None }
+    }
+
+    /// The connection in `first`, and beside it those that workers open.
+    pub(crate) fn by_worker(first: watch::Receiver<Option<Sender>>, dialling: Dialling) -> Self {
+        let workers = (0..WORKERS_MAX).map(|_| OfWorker::default()).collect();
+        Connected { first, of_workers: Some(OfWorkers { dialling, workers }) }
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.first.borrow().as_ref().is_some_and(|first| !first.is_closed())
+    }
+
+    /// The connection for a call that is made here.
+    pub(crate) fn sender(&self) -> Option<Sender> {
+        let first = self.first.borrow();
+        let first = first.as_ref()?;
+        let own = self
+            .of_workers
+            .as_ref()
+            .zip(workers::current())
+            .and_then(|(workers, worker)| workers.sender(worker, first));
+        Some(own.unwrap_or_else(|| first.clone()))
+    }
+}
+
+impl OfWorkers {
+    fn sender(&self, worker: usize, first: &Sender) -> Option<Sender> {
+        let place = &self.workers[worker];
+        if let Some(beside) = &*place.connection.load() {
+            return beside.is_usable().then(|| beside.sender.clone());
+        }
+        if !place.is_kept.swap(true, Ordering::AcqRel) {
+            TokioExecutor::new().execute(self.clone().keep(worker, first.ended()));
+        }
+        None
+    }
+
+    /// Opens the connection of a worker, and lets go of it when it has ended, or the first one has.
+    async fn keep(self, worker: usize, first_ended: CancellationToken) {
+        let place = &self.workers[worker];
+        match self.dialling.dial().await {
+            Ok((sender, ended)) => {
+                place.connection.store(Some(Arc::new(Beside { sender, first_ended: first_ended.clone() })));
+                tokio::select! {
+                    () = ended => {}
+                    () = first_ended.cancelled() => {}
+                }
+                place.connection.store(None);
+            }
+            Err(error) => {
+                debug!(peer = %self.dialling.address, error = &*error as &dyn std::error::Error, "worker could not connect");
+            }
+        }
+        sleep(PAUSE).await;
+        place.is_kept.store(false, Ordering::Release);
+    }
+}
+
+impl Beside {
+    fn is_usable(&self) -> bool {
+        !self.sender.is_closed() && !self.first_ended.is_cancelled()
+    }
+}
