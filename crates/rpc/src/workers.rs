@@ -9,11 +9,16 @@ use std::io;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
+use tokio::time::interval;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Workers at most: more than machines have processors that one gateway could use.
 pub(crate) const WORKERS_MAX: usize = 64;
+
+/// Shorter than what calls are given, and long enough to be nothing to a worker that is idle.
+const TICK: Duration = Duration::from_millis(250);
 
 thread_local! {
     static WORKER: Cell<Option<usize>> = const { Cell::new(None) };
@@ -51,9 +56,18 @@ fn start(worker: usize, over: CancellationToken) -> io::Result<Handle> {
     let handle = runtime.handle().clone();
     thread::Builder::new().name(format!("worker-{worker}")).spawn(move || {
         WORKER.set(Some(worker));
-        runtime.block_on(over.cancelled());
+        runtime.block_on(over.run_until_cancelled(tick()));
     })?;
     Ok(handle)
+}
+
+/// Has a timer that ends before those of calls do. Tokio wakes the thread that a timer is set on when no earlier one is, which costs a write to
+/// a pipe and a look at it for each call that has the worker to itself.
+async fn tick() {
+    let mut ticks = interval(TICK);
+    loop {
+        ticks.tick().await;
+    }
 }
 
 /// The worker that this runs on.
