@@ -11,7 +11,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use lifecycle::Drain;
-use rpc::{Calls, Workers};
+use rpc::{Calls, Seat, Workers};
 use std::any::Any;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -58,6 +58,7 @@ struct Held {
     _permit: OwnedSemaphorePermit,
     _place: Place,
     _open: OpenConnection,
+    _seat: Option<Seat>,
 }
 
 /// Serves the port until the drain is requested; then the connections, for as long as they are given.
@@ -92,10 +93,12 @@ pub(crate) async fn serve(port: Port, edge: Edge, config: Config, drain: Drain) 
             debug!(peer = %address, "connection refused, since its address has too many");
             continue;
         };
-        let held = Held { _permit: permit, _place: place, _open: shared.edge.front.metrics.connection() };
-        let connection = connection(Arc::clone(&shared), stream, address, Arc::new(held));
-        match &workers {
-            Some(workers) => connections.spawn_on(connection, workers.next()),
+        let (worker, seat) = workers.as_ref().map(Workers::seat).unzip();
+        let open = shared.edge.front.metrics.connection();
+        let held = Arc::new(Held { _permit: permit, _place: place, _open: open, _seat: seat });
+        let connection = connection(Arc::clone(&shared), stream, address, held);
+        match worker {
+            Some(worker) => connections.spawn_on(connection, worker),
             None => connections.spawn(connection),
         };
     }

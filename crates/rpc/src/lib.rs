@@ -21,7 +21,7 @@ pub use calls::{Calls, Waiting};
 pub use config::Config;
 pub use guard::Guarded;
 pub use upstream::{Served, Slot, Upstream};
-pub use workers::Workers;
+pub use workers::{Seat, Workers};
 
 use futures_util::future::BoxFuture;
 use std::convert::Infallible;

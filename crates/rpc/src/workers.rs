@@ -7,6 +7,7 @@
 use std::cell::Cell;
 use std::io;
 use std::num::NonZero;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -27,10 +28,19 @@ thread_local! {
 /// Threads with a runtime each. They end, with all that runs on them, when this is dropped.
 #[derive(Debug)]
 pub struct Workers {
-    handles: Vec<Handle>,
-    next: AtomicUsize,
+    workers: Vec<Worker>,
     _running: DropGuard,
 }
+
+#[derive(Debug)]
+struct Worker {
+    handle: Handle,
+    seats: Arc<AtomicUsize>,
+}
+
+/// A connection of a worker, until this is dropped.
+#[derive(Debug)]
+pub struct Seat(Arc<AtomicUsize>);
 
 impl Workers {
     /// Starts so many threads, 64 at most.
@@ -40,25 +50,40 @@ impl Workers {
     pub fn start(count: NonZero<usize>) -> io::Result<Self> {
         let over = CancellationToken::new();
         let running = over.clone().drop_guard();
-        let handles =
-            (0..count.get().min(WORKERS_MAX)).map(|worker| start(worker, over.clone())).collect::<io::Result<_>>()?;
-        Ok(Workers { handles, next: AtomicUsize::new(0), _running: running })
+        let count = count.get().min(WORKERS_MAX);
+        let workers = (0..count).map(|number| Worker::start(number, over.clone())).collect::<io::Result<_>>()?;
+        Ok(Workers { workers, _running: running })
     }
 
-    /// Where the next connection is served: everybody in turn.
-    pub fn next(&self) -> &Handle {
-        &self.handles[self.next.fetch_add(1, Ordering::Relaxed) % self.handles.len()]
+    /// The worker with the fewest connections, for one more. Calls do not move, so that connections must be spread.
+    ///
+    /// # Panics
+    /// Never: there is one worker at least.
+    #[must_use]
+    pub fn seat(&self) -> (&Handle, Seat) {
+        let fewest = self.workers.iter().min_by_key(|worker| worker.seats.load(Ordering::Relaxed));
+        let Worker { handle, seats } = fewest.expect("there is one at least");
+        seats.fetch_add(1, Ordering::Relaxed);
+        (handle, Seat(seats.clone()))
     }
 }
 
-fn start(worker: usize, over: CancellationToken) -> io::Result<Handle> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let handle = runtime.handle().clone();
-    thread::Builder::new().name(format!("worker-{worker}")).spawn(move || {
-        WORKER.set(Some(worker));
-        runtime.block_on(over.run_until_cancelled(tick()));
-    })?;
-    Ok(handle)
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Worker {
+    fn start(number: usize, over: CancellationToken) -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+            WORKER.set(Some(number));
+            runtime.block_on(over.run_until_cancelled(tick()));
+        })?;
+        Ok(Worker { handle, seats: Arc::default() })
+    }
 }
 
 /// Has a timer that ends before those of calls do. Tokio wakes the thread that a timer is set on when no earlier one is, which costs a write to

@@ -3,9 +3,11 @@
 use super::fake::{Fake, call, caller, eventually, following};
 use discovery::{Endpoint, Endpoints};
 use rpc::client::ClientConfig;
-use rpc::{Upstream, Workers};
+use rpc::{Seat, Upstream, Workers};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::num::NonZero;
+use std::thread;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
@@ -16,6 +18,11 @@ const WITHIN: Duration = Duration::from_secs(10);
 
 fn two_workers() -> Workers {
     Workers::start(NonZero::new(2).unwrap()).unwrap()
+}
+
+/// A connection of each.
+fn seats(workers: &Workers) -> [(Handle, Seat); 2] {
+    [workers.seat(), workers.seat()].map(|(worker, seat)| (worker.clone(), seat))
 }
 
 async fn call_on(worker: &Handle, client: &Upstream) -> Code {
@@ -41,7 +48,9 @@ fn established(server: SocketAddr) -> usize {
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
     let columns = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     let is_own = |inode: &str| own.contains(&format!("socket:[{inode}]"));
-    columns.filter(|columns| columns[2] == remote && columns[3] == "01" && is_own(columns[9])).count()
+    let found = columns.filter(|columns| columns[2] == remote && columns[3] == "01" && is_own(columns[9]));
+    // The table is read in pieces, in which a connection can stand twice.
+    found.map(|columns| columns[9].to_owned()).collect::<BTreeSet<_>>().len()
 }
 
 #[tokio::test]
@@ -49,13 +58,15 @@ async fn each_worker_calls_over_a_connection_of_its_own() {
     let server = Fake::start().await;
     let client = caller(&[server.address], &ClientConfig::default());
     let workers = two_workers();
+    let [(one, _), (other, _)] = &seats(&workers);
     assert_eq!((call(&client).await, server.connections()), (Code::Ok, 1));
 
-    call_until_connected(workers.next(), &client, &server, 2).await;
-    call_until_connected(workers.next(), &client, &server, 3).await;
+    call_until_connected(one, &client, &server, 2).await;
+    call_until_connected(other, &client, &server, 3).await;
 
     for _ in 0..100 {
-        assert_eq!(call_on(workers.next(), &client).await, Code::Ok);
+        assert_eq!(call_on(one, &client).await, Code::Ok);
+        assert_eq!(call_on(other, &client).await, Code::Ok);
         assert_eq!(call(&client).await, Code::Ok);
     }
     assert_eq!(server.connections(), 3);
@@ -66,8 +77,9 @@ async fn a_server_that_goes_away_is_let_go_by_all_workers() {
     let server = Fake::start().await;
     let client = caller(&[server.address], &ClientConfig::default());
     let workers = two_workers();
-    call_until_connected(workers.next(), &client, &server, 2).await;
-    call_until_connected(workers.next(), &client, &server, 3).await;
+    let [(one, _), (other, _)] = &seats(&workers);
+    call_until_connected(one, &client, &server, 2).await;
+    call_until_connected(other, &client, &server, 3).await;
     let address = server.address;
 
     // Ends when the last connection does.
@@ -75,26 +87,26 @@ async fn a_server_that_goes_away_is_let_go_by_all_workers() {
     let back = Fake::start_at(address).await;
 
     eventually(|| client.is_up()).await;
-    call_until_connected(workers.next(), &client, &back, 2).await;
-    call_until_connected(workers.next(), &client, &back, 3).await;
+    call_until_connected(one, &client, &back, 2).await;
+    call_until_connected(other, &client, &back, 3).await;
 }
 
 #[tokio::test]
 async fn an_endpoint_that_discovery_drops_is_let_go_by_all_workers() {
-    let (server, other) = (Fake::start().await, Fake::start().await);
+    let (server, next) = (Fake::start().await, Fake::start().await);
     let (feed, endpoints) = Endpoints::feed();
     feed.confirm(vec![Endpoint::at(server.address)]);
     let client = following(endpoints, &ClientConfig::default());
     let workers = two_workers();
-    call_until_connected(workers.next(), &client, &server, 2).await;
-    call_until_connected(workers.next(), &client, &server, 3).await;
-
+    let [(one, _), (other, _)] = &seats(&workers);
+    call_until_connected(one, &client, &server, 2).await;
+    call_until_connected(other, &client, &server, 3).await;
     assert_eq!(established(server.address), 3);
 
-    feed.confirm(vec![Endpoint::at(other.address)]);
+    feed.confirm(vec![Endpoint::at(next.address)]);
     let moved = async {
-        while other.calls() == 0 {
-            assert_eq!(call_on(workers.next(), &client).await, Code::Ok);
+        while next.calls() == 0 {
+            assert_eq!(call_on(one, &client).await, Code::Ok);
         }
     };
     timeout(WITHIN, moved).await.unwrap();
@@ -103,10 +115,22 @@ async fn an_endpoint_that_discovery_drops_is_let_go_by_all_workers() {
 }
 
 #[tokio::test]
+async fn a_connection_goes_to_the_worker_that_has_the_fewest() {
+    let workers = two_workers();
+    let name = |worker: &Handle| worker.spawn(async { thread::current().name().map(str::to_owned) });
+    let [(one, left), (_other, _stays)] = seats(&workers);
+
+    drop(left);
+    let (worker, _seat) = workers.seat();
+
+    assert_eq!(name(worker).await.unwrap(), name(&one).await.unwrap());
+}
+
+#[tokio::test]
 async fn what_runs_on_workers_ends_with_them() {
     let workers = two_workers();
     let (held, over) = tokio::sync::oneshot::channel::<()>();
-    workers.next().spawn(async move {
+    workers.seat().0.spawn(async move {
         sleep(WITHIN * 60).await;
         drop(held);
     });
