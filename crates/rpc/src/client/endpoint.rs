@@ -211,13 +211,12 @@ impl UnderWay {
     /// Follows an answer to its end, which may be in its headers already.
     fn follow(mut self, response: Response<Body>) -> Response<Body> {
         let headers = response.headers();
-        let pushback = pushback(headers);
         if let Some(code) = code_of(headers) {
-            self.end_with(code, pushback);
+            self.end_with(code, headers);
             return response;
         }
         if response.status() != StatusCode::OK {
-            self.end(of_http(response.status()), pushback);
+            self.end(of_http(response.status()), pushback(headers));
             return response;
         }
         response.map(|body| Body::new(Followed { body, call: Some(self) }))
@@ -238,7 +237,9 @@ impl UnderWay {
         }
     }
 
-    fn end_with(&mut self, code: Code, pushback: Option<Duration>) {
+    fn end_with(&mut self, code: Code, headers: &HeaderMap) {
+        // What went well asks for no pause.
+        let pushback = if code == Code::Ok { None } else { pushback(headers) };
         let outcome = match code {
             Code::DeadlineExceeded if !self.had_its_chance() => Outcome::Ignored,
             code => breaker::grpc::outcome(code as i32, pushback.is_some()),
@@ -307,9 +308,9 @@ impl HttpBody for Followed {
         match &frame {
             Some(Ok(frame)) if frame.is_data() => call.answered(),
             Some(Ok(frame)) => {
-                let trailers = frame.trailers_ref();
-                let code = trailers.and_then(code_of).unwrap_or(Code::Unknown);
-                call.end_with(code, trailers.and_then(pushback));
+                let none = HeaderMap::new();
+                let trailers = frame.trailers_ref().unwrap_or(&none);
+                call.end_with(code_of(trailers).unwrap_or(Code::Unknown), trailers);
             }
             // The line broke, or the server gave the stream up.
             Some(Err(_)) => call.end(Outcome::Failure, None),
