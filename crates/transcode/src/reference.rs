@@ -10,6 +10,7 @@ use prost_reflect::{
     DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, ReflectMessage, SerializeOptions, Value,
 };
 use serde::ser::{Error as _, Serialize, SerializeMap, Serializer};
+use std::borrow::Cow;
 
 /// What becomes of fields whose value is their default, and which have no presence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +121,7 @@ fn show<S: Serializer>(message: &DynamicMessage, defaults: Defaults, serializer:
     let is_empty_any = of.full_name() == "google.protobuf.Any" && message.fields().next().is_none();
     if decode::is_well_known(of.full_name()) && !is_empty_any {
         let options = SerializeOptions::new().skip_default_fields(defaults == Defaults::LeftOut);
-        return message.serialize_with_options(serializer, &options);
+        return named(message).serialize_with_options(serializer, &options);
     }
     let is_shown = |field: &FieldDescriptor| {
         message.has_field(field) || (defaults == Defaults::Written && !field.supports_presence() && !is_empty_any)
@@ -134,6 +135,18 @@ fn show<S: Serializer>(message: &DynamicMessage, defaults: Defaults, serializer:
         map.serialize_entry(extension.json_name(), &Shown { value, kind: &extension.kind(), defaults })?;
     }
     map.end()
+}
+
+/// A field mask without paths that have no name, for which JSON has no place; any other message as it is.
+fn named(message: &DynamicMessage) -> Cow<'_, DynamicMessage> {
+    if message.descriptor().full_name() != "google.protobuf.FieldMask" {
+        return Cow::Borrowed(message);
+    }
+    let mut mask = message.clone();
+    if let Some(Value::List(paths)) = mask.get_field_by_name_mut("paths") {
+        paths.retain(|path| path.as_str() != Some(""));
+    }
+    Cow::Owned(mask)
 }
 
 type PutTime = fn(&mut Vec<u8>, i64, i32) -> Option<()>;

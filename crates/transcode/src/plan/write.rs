@@ -292,14 +292,14 @@ impl<'p, 'b> Writer<'p, 'b> {
     fn mask(&mut self, wire: &[u8]) -> Result<(), Malformed> {
         let mut text = String::new();
         let mut fields = Fields::new(wire);
-        let mut is_first = true;
         while let Some(field) = fields.next()? {
             match field {
+                // JSON has no place for it.
+                (1, Payload::Bytes(&[])) => {}
                 (1, Payload::Bytes(path)) => {
-                    if !is_first {
+                    if !text.is_empty() {
                         text.push(',');
                     }
-                    is_first = false;
                     let path = std::str::from_utf8(path).map_err(|_| Malformed)?;
                     text.push_str(&crate::text::camel_path(path).ok_or(Malformed)?);
                 }

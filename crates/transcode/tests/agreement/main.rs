@@ -111,6 +111,24 @@ fn an_empty_part_of_a_repeated_field_hides_none_of_the_others() {
     }
 }
 
+/// A fuzzer's mask of two such paths was "," by the plan and "" by the reference.
+#[test]
+fn a_path_without_a_name_is_left_out_of_a_mask() {
+    use prost::Message;
+    let mask = KINDS.get_field_by_name("mask").unwrap().number();
+    for (paths, written) in [(vec![""; 2], ""), (vec!["", "a", "", "two_words", ""], "a,twoWords")] {
+        let mut wire = Vec::new();
+        encode_key(mask, WireType::LengthDelimited, &mut wire);
+        let paths = paths.into_iter().map(str::to_owned).collect();
+        wire.extend(prost_types::FieldMask { paths }.encode_length_delimited_to_vec());
+
+        for json in [PLAN.write(&wire, Defaults::LeftOut).unwrap(), REFERENCE.write(&wire, Defaults::LeftOut).unwrap()]
+        {
+            assert_eq!(serde_json::from_slice::<Json>(&json).unwrap()["mask"], written);
+        }
+    }
+}
+
 #[test]
 fn what_is_written_is_read_by_the_plan() {
     for_all(|choices| {
