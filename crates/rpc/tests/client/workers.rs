@@ -5,12 +5,13 @@ use discovery::{Endpoint, Endpoints};
 use rpc::client::ClientConfig;
 use rpc::{Seat, Upstream, Workers};
 use std::collections::BTreeSet;
+use std::future::pending;
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::thread;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tonic::Code;
 
 /// As long as anything here may take.
@@ -40,6 +41,13 @@ async fn call_until_connected(worker: &Handle, client: &Upstream, server: &Fake,
     timeout(WITHIN, connected).await.unwrap();
 }
 
+/// Has both workers call until each has a connection of its own, beside the one of all.
+async fn connect_both(workers: &[(Handle, Seat); 2], client: &Upstream, server: &Fake) {
+    for (connections, (worker, _)) in (2..).zip(workers) {
+        call_until_connected(worker, client, server, connections).await;
+    }
+}
+
 /// Connections that this process has to a server of this machine. Somebody else may still be looking for who had its port before.
 fn established(server: SocketAddr) -> usize {
     let remote = format!("0100007F:{:04X}", server.port());
@@ -58,15 +66,15 @@ async fn each_worker_calls_over_a_connection_of_its_own() {
     let server = Fake::start().await;
     let client = caller(&[server.address], &ClientConfig::default());
     let workers = two_workers();
-    let [(one, _), (other, _)] = &seats(&workers);
+    let both = seats(&workers);
     assert_eq!((call(&client).await, server.connections()), (Code::Ok, 1));
 
-    call_until_connected(one, &client, &server, 2).await;
-    call_until_connected(other, &client, &server, 3).await;
+    connect_both(&both, &client, &server).await;
 
     for _ in 0..100 {
-        assert_eq!(call_on(one, &client).await, Code::Ok);
-        assert_eq!(call_on(other, &client).await, Code::Ok);
+        for (worker, _) in &both {
+            assert_eq!(call_on(worker, &client).await, Code::Ok);
+        }
         assert_eq!(call(&client).await, Code::Ok);
     }
     assert_eq!(server.connections(), 3);
@@ -77,9 +85,8 @@ async fn a_server_that_goes_away_is_let_go_by_all_workers() {
     let server = Fake::start().await;
     let client = caller(&[server.address], &ClientConfig::default());
     let workers = two_workers();
-    let [(one, _), (other, _)] = &seats(&workers);
-    call_until_connected(one, &client, &server, 2).await;
-    call_until_connected(other, &client, &server, 3).await;
+    let both = seats(&workers);
+    connect_both(&both, &client, &server).await;
     let address = server.address;
 
     // Ends when the last connection does.
@@ -87,8 +94,7 @@ async fn a_server_that_goes_away_is_let_go_by_all_workers() {
     let back = Fake::start_at(address).await;
 
     eventually(|| client.is_up()).await;
-    call_until_connected(one, &client, &back, 2).await;
-    call_until_connected(other, &client, &back, 3).await;
+    connect_both(&both, &client, &back).await;
 }
 
 #[tokio::test]
@@ -98,15 +104,14 @@ async fn an_endpoint_that_discovery_drops_is_let_go_by_all_workers() {
     feed.confirm(vec![Endpoint::at(server.address)]);
     let client = following(endpoints, &ClientConfig::default());
     let workers = two_workers();
-    let [(one, _), (other, _)] = &seats(&workers);
-    call_until_connected(one, &client, &server, 2).await;
-    call_until_connected(other, &client, &server, 3).await;
+    let both = seats(&workers);
+    connect_both(&both, &client, &server).await;
     assert_eq!(established(server.address), 3);
 
     feed.confirm(vec![Endpoint::at(next.address)]);
     let moved = async {
         while next.calls() == 0 {
-            assert_eq!(call_on(one, &client).await, Code::Ok);
+            assert_eq!(call_on(&both[0].0, &client).await, Code::Ok);
         }
     };
     timeout(WITHIN, moved).await.unwrap();
@@ -131,7 +136,7 @@ async fn what_runs_on_workers_ends_with_them() {
     let workers = two_workers();
     let (held, over) = tokio::sync::oneshot::channel::<()>();
     workers.seat().0.spawn(async move {
-        sleep(WITHIN * 60).await;
+        pending::<()>().await;
         drop(held);
     });
 
