@@ -172,8 +172,9 @@ impl Edge {
 
     /// Answers a call of gRPC-Web.
     async fn web(&self, dialect: Dialect, request: Request<Body>) -> Response<Body> {
-        let call = |request: Request<unread::Lent>| self.front.answer(dialect.call(request.map(Body::new)));
-        dialect.answer(unread::to_its_end(request, call).await)
+        let (request, unread) = unread::lend(request);
+        let answer = self.front.answer(dialect.call(request.map(Body::new)));
+        dialect.answer(unread.read_after(answer).await)
     }
 }
 

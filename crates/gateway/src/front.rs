@@ -7,7 +7,7 @@ use crate::metrics::{GRPC_STATUS, Measure, Metrics};
 use crate::own::{ALLOW, Endpoint, Endpoints};
 use crate::unread;
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, lazy};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
 use std::any::Any;
@@ -68,23 +68,30 @@ impl Front {
             let (head, _) = request.into_parts();
             Box::pin(self.own(catalog, endpoint, head))
         } else {
-            Box::pin(self.rest(catalog, request, self.metrics.begin(protocol, witness)))
+            let measure = self.metrics.begin(protocol, witness);
+            Box::pin(lazy(move |_| rest(&catalog, request, measure)).flatten())
         }
-    }
-
-    async fn rest(&self, catalog: Arc<Catalog>, request: Request<Body>, mut measure: Measure) -> Response<Body> {
-        let call = |request| catalog.transcoder.call(request, |service| catalog.services.get(service));
-        let response = unread::to_its_end(request, call).await;
-        if let Some(called) = response.extensions().get::<Called>() {
-            measure.called(called.clone());
-        }
-        response.map(|body| measure.until_sent(body))
     }
 
     async fn own(&self, catalog: Arc<Catalog>, endpoint: Endpoint, head: Parts) -> Response<Body> {
         let answer = self.own_endpoints.answer(endpoint, &head, &catalog).await;
         answer.unwrap_or_else(|| catalog.transcoder.method_not_allowed(&head.method, ALLOW))
     }
+}
+
+fn rest(
+    catalog: &Catalog,
+    request: Request<Body>,
+    mut measure: Measure,
+) -> impl Future<Output = Response<Body>> + use<> {
+    let (request, unread) = unread::lend(request);
+    let answer = catalog.transcoder.call(request, &|service| catalog.services.get(service));
+    unread.read_after(answer).map(move |response| {
+        if let Some(called) = response.extensions().get::<Called>() {
+            measure.called(called.clone());
+        }
+        response.map(|body| measure.until_sent(body))
+    })
 }
 
 async fn pass_through(catalog: Arc<Catalog>, request: Request<Body>, mut measure: Measure) -> Response<Body> {

@@ -4,6 +4,8 @@
 //! see an early 413. So the rest of the body is read and thrown away, up to a bound.
 
 use bytes::{Buf, Bytes};
+use futures_util::FutureExt;
+use futures_util::future::ready;
 use http::{Request, Version, header};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -19,20 +21,13 @@ const BYTES_MAX: usize = 16 << 20;
 /// Time for them to arrive.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Has a request answered, and then reads what is left of its body, so that the answer is not lost with the connection. A stream that is
-/// answered while it is sent is still being read, and is left alone.
-pub(crate) async fn to_its_end<F: Future>(
-    request: Request<Body>,
-    answer: impl FnOnce(Request<Lent>) -> F,
-) -> F::Output {
+/// Lends the body of a request, so that what its answer leaves of it can be read. A stream that is answered while it is sent is still being
+/// read, and is left alone.
+pub(crate) fn lend(request: Request<Body>) -> (Request<Lent>, Returned) {
     let reads_on = is_worth_reading(&request);
     let (parts, body) = request.into_parts();
-    let (body, returned) = lend(body, reads_on);
-    let answered = answer(Request::from_parts(parts, body)).await;
-    if let Some(body) = returned.and_then(Returned::now) {
-        throw_away(body).await;
-    }
-    answered
+    let (body, returned) = Lent::of(body, reads_on);
+    (Request::from_parts(parts, body), returned)
 }
 
 /// A body that comes back when nobody reads it any more, if anything may be left of it.
@@ -42,23 +37,29 @@ pub(crate) struct Lent {
     back: Option<oneshot::Sender<Body>>,
 }
 
-/// Where a body comes back.
-struct Returned(oneshot::Receiver<Body>);
+/// Where a body comes back, if anybody wants it.
+pub(crate) struct Returned(Option<oneshot::Receiver<Body>>);
 
 impl Returned {
+    /// Waits for an answer and then reads what is left of the body, so that the answer is not lost with the connection.
+    pub(crate) fn read_after<F: Future>(self, answer: F) -> impl Future<Output = F::Output> {
+        answer.then(move |answered| match self.now() {
+            Some(body) => Box::pin(throw_away(body).map(|()| answered)).left_future(),
+            None => ready(answered).right_future(),
+        })
+    }
+
     /// The body, if it is back.
-    fn now(mut self) -> Option<Body> {
-        self.0.try_recv().ok()
+    fn now(self) -> Option<Body> {
+        self.0?.try_recv().ok()
     }
 }
 
-/// Lends a body, and says where it comes back, if anybody wants to know.
-fn lend(body: Body, is_wanted_back: bool) -> (Lent, Option<Returned>) {
-    if !is_wanted_back {
-        return (Lent { body: Some(body), back: None }, None);
+impl Lent {
+    fn of(body: Body, is_wanted_back: bool) -> (Self, Returned) {
+        let (back, returned) = is_wanted_back.then(oneshot::channel).unzip();
+        (Lent { body: Some(body), back }, Returned(returned))
     }
-    let (back, returned) = oneshot::channel();
-    (Lent { body: Some(body), back: Some(back) }, Some(Returned(returned)))
 }
 
 impl Drop for Lent {
@@ -129,7 +130,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_that_has_ended_does_not_come_back() {
-        let (mut lent, returned) = lend(strict(2), true);
+        let (mut lent, returned) = Lent::of(strict(2), true);
         while let Some(frame) = lent.frame().await {
             frame.unwrap();
         }
@@ -137,16 +138,16 @@ mod tests {
 
         drop(lent);
 
-        assert!(returned.unwrap().now().is_none());
+        assert!(returned.now().is_none());
     }
 
     #[tokio::test]
     async fn a_body_that_was_not_read_to_its_end_comes_back_and_is_thrown_away() {
-        let (mut lent, returned) = lend(strict(2), true);
+        let (mut lent, returned) = Lent::of(strict(2), true);
         lent.frame().await.unwrap().unwrap();
 
         drop(lent);
 
-        throw_away(returned.unwrap().now().unwrap()).await;
+        throw_away(returned.now().unwrap()).await;
     }
 }

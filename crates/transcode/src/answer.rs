@@ -1,9 +1,9 @@
 //! Writes the answer of a unary call.
 
-use crate::etag::{self, Conditions};
-use crate::range::Asked;
+use crate::etag;
 use crate::reference::{Defaults, Shown};
 use crate::refused::Refused;
+use crate::request::Wanted;
 use crate::rule::{Body as Bound, Route};
 use crate::status::json_response;
 use crate::wire;
@@ -19,7 +19,7 @@ pub(crate) fn unary(
     route: &Route,
     bytes: &Bytes,
     metadata: &HeaderMap,
-    (asked, conditions): (&Asked, &Conditions),
+    wanted: &Wanted,
 ) -> Result<Response<Body>, Refused> {
     let raw = raw(route, bytes)?;
     let (mut response, data) = match &raw {
@@ -40,9 +40,9 @@ pub(crate) fn unary(
     if let Some(location) = location.and_then(|location| HeaderValue::from_str(&location).ok()) {
         headers.insert(header::LOCATION, location);
     }
-    conditions.judge(&mut response, &data, etag::of_message(route, bytes).as_deref())?;
+    wanted.conditions.judge(&mut response, &data, etag::of_message(route, bytes).as_deref())?;
     if raw.is_some() && response.status() != StatusCode::NOT_MODIFIED {
-        asked.cut(&mut response, &data);
+        wanted.asked.cut(&mut response, &data);
     }
     Ok(response)
 }

@@ -57,29 +57,31 @@ fn framed(length: u32, message: Bytes) -> Body {
 ///
 /// # Errors
 /// The service's status, or what is wrong with its answer.
-pub(crate) async fn answer(response: Response<Body>, bytes_max: usize) -> Result<(HeaderMap, Bytes), Status> {
+pub(crate) fn answer(
+    response: Response<Body>,
+    bytes_max: usize,
+) -> impl Future<Output = Result<(HeaderMap, Bytes), Status>> {
     let (head, mut body) = response.into_parts();
-    if !is_usual(&head) {
-        return unusual(Response::from_parts(head, body), bytes_max).await;
-    }
-    let mut message = Gathered { bytes_max, first: Bytes::new(), rest: BytesMut::new() };
-    let mut trailers = HeaderMap::new();
-    while let Some(frame) = body.frame().await {
-        match frame?.into_data() {
-            Ok(data) => message.add(data)?,
-            // Nothing follows them.
-            Err(frame) => {
-                trailers = frame.into_trailers().unwrap_or_default();
-                break;
-            }
+    async move {
+        if !is_usual(&head) {
+            return Box::pin(unusual(Response::from_parts(head, body), bytes_max)).await;
         }
-    }
-    if trailers.get(STATUS).is_some_and(|status| status == "0") {
-        return Ok((head.headers, message.only()?));
-    }
-    match Status::from_header_map(&trailers) {
-        Some(status) => Err(status),
-        None => unusual(Response::from_parts(head, Body::empty()), bytes_max).await,
+        let mut message = Gathered { bytes_max, first: Bytes::new(), rest: BytesMut::new() };
+        let trailers = loop {
+            let Some(frame) = body.frame().await else { break HeaderMap::new() };
+            match frame?.into_data() {
+                Ok(data) => message.add(data)?,
+                // Nothing follows them.
+                Err(frame) => break frame.into_trailers().unwrap_or_default(),
+            }
+        };
+        if trailers.get(STATUS).is_some_and(|status| status == "0") {
+            return Ok((head.headers, message.only()?));
+        }
+        match Status::from_header_map(&trailers) {
+            Some(status) => Err(status),
+            None => Box::pin(unusual(Response::from_parts(head, Body::empty()), bytes_max)).await,
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod answer;
 mod bind;
+mod call;
 mod codec;
 mod config;
 mod decode;

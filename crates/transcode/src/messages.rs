@@ -39,11 +39,11 @@ impl Transcoder {
         METHODS.into_iter().find_map(|method| {
             let Found::Route(route, _) = self.router.find(&method, path) else { return None };
             let takes = match route.body {
-                _ if route.rpc.is_upload() => Takes::Many,
+                _ if route.rpc.is_upload => Takes::Many,
                 Body::None => Takes::Nothing,
                 Body::Whole | Body::Field(_) => Takes::One,
             };
-            (route.rpc.is_upload() || route.rpc.is_stream()).then_some(StreamRoute { method, takes })
+            (route.rpc.is_upload || route.rpc.is_stream).then_some(StreamRoute { method, takes })
         })
     }
 }

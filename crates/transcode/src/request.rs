@@ -10,6 +10,8 @@ use crate::rule::{Body, Route, as_message, set};
 use crate::violation::Violations;
 use crate::{Config, OneMessageEach, bind, decode, etag, text};
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::ready;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -27,16 +29,21 @@ pub(crate) struct Head {
     pub(crate) metadata: HeaderMap,
     /// What is known of the connection, for whoever stands before the service.
     pub(crate) extensions: Extensions,
-    /// How the answers of a server stream are given.
-    pub(crate) form: StreamForm,
-    /// Whether the client goes on with a stream that it lost.
-    pub(crate) is_resumed: bool,
-    /// The part of a raw answer that the client wants.
-    pub(crate) asked: Asked,
-    /// What the client wants to be true of the answer.
-    pub(crate) conditions: Conditions,
+    pub(crate) wanted: Wanted,
     /// Whether each piece of the body is a message.
     pub(crate) is_one_message_each: bool,
+}
+
+/// What a client wants of its answer.
+pub(crate) struct Wanted {
+    /// How the answers of a server stream are given.
+    pub(crate) form: StreamForm,
+    /// Whether it goes on with a stream that it lost.
+    pub(crate) is_resumed: bool,
+    /// The part of a raw answer.
+    pub(crate) asked: Asked,
+    /// What has to be true of the answer.
+    pub(crate) conditions: Conditions,
 }
 
 /// What every message of a request is made of, besides its body.
@@ -50,12 +57,15 @@ pub(crate) struct Binding {
 impl Head {
     /// Reads the headers of a request of `route`, and takes its extensions.
     pub(crate) fn read(route: &Route, parts: &mut Parts) -> Result<Self, Refused> {
-        Ok(Head {
-            metadata: headers::request(&parts.method, &parts.headers)?,
-            form: if route.rpc.is_stream() { headers::stream_form(&parts.headers)? } else { StreamForm::Lines },
+        let wanted = Wanted {
+            form: if route.rpc.is_stream { headers::stream_form(&parts.headers)? } else { StreamForm::Lines },
             is_resumed: is_resumed(route, &parts.headers),
             asked: Asked::of(&parts.method, &parts.headers),
             conditions: Conditions::of(&parts.method, &parts.headers),
+        };
+        Ok(Head {
+            metadata: headers::request(&parts.method, &parts.headers)?,
+            wanted,
             is_one_message_each: parts.extensions.get::<OneMessageEach>().is_some(),
             extensions: std::mem::take(&mut parts.extensions),
         })
@@ -122,28 +132,40 @@ fn is_resumed(route: &Route, headers: &HeaderMap) -> bool {
     route.rpc.resumable.is_some() && headers.contains_key(LAST_EVENT_ID)
 }
 
-/// Reads a request to its end.
-pub(crate) async fn read_message<B>(binding: &Binding, body: B, config: &Config) -> Result<Bytes, Refused>
+/// Reads a request to its end. One with a body, which few have, is read in a box.
+pub(crate) fn read_message<B>(
+    binding: Binding,
+    body: B,
+    config: &Config,
+) -> impl Future<Output = Result<Bytes, Refused>> + use<B>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
     if body.is_end_stream() {
-        return binding.message(Bytes::new());
+        return ready(binding.message(Bytes::new())).left_future();
     }
-    // In a box, so that a call without a body, as most are, is not as large.
-    let body = Box::pin(read_body(&binding.route, &binding.parts.headers, body, config)).await?;
-    binding.message(body)
+    let (bytes_max, within) = (config.body_bytes_max, Duration::from_millis(config.body_timeout_ms));
+    let message = async move {
+        let body = read_body(&binding.route, &binding.parts.headers, body, (bytes_max, within)).await?;
+        binding.message(body)
+    };
+    Box::pin(message).right_future()
 }
 
-async fn read_body<B>(route: &Route, headers: &HeaderMap, body: B, config: &Config) -> Result<Bytes, Refused>
+async fn read_body<B>(
+    route: &Route,
+    headers: &HeaderMap,
+    body: B,
+    (bytes_max, within): (usize, Duration),
+) -> Result<Bytes, Refused>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
     let bytes_max = match route.body {
         Body::None => 0,
-        Body::Whole | Body::Field(_) => config.body_bytes_max,
+        Body::Whole | Body::Field(_) => bytes_max,
     };
     let refusal = || match route.body {
         Body::None => Violations::of("body", "must be empty here"),
@@ -158,7 +180,6 @@ where
             None => headers::check_json(headers)?,
         }
     }
-    let within = Duration::from_millis(config.body_timeout_ms);
     let body = std::pin::pin!(Limited::new(body, bytes_max));
     match tokio::time::timeout(within, body.collect()).await {
         Err(_elapsed) => Err(Refused::body_too_slow(within)),

@@ -18,6 +18,10 @@ pub(crate) type FieldPath = Vec<FieldDescriptor>;
 #[derive(Debug)]
 pub(crate) struct Rpc {
     pub(crate) descriptor: MethodDescriptor,
+    /// Whether it takes several messages.
+    pub(crate) is_upload: bool,
+    /// Whether it gives several messages.
+    pub(crate) is_stream: bool,
     /// The full name of its service.
     pub(crate) service: String,
     /// `package.Service/Method`.
@@ -145,18 +149,10 @@ impl Rpc {
             name: name.into(),
             path,
             resumable,
+            is_upload: descriptor.is_client_streaming(),
+            is_stream: descriptor.is_server_streaming(),
             descriptor,
         })
-    }
-
-    /// Whether it takes several messages.
-    pub(crate) fn is_upload(&self) -> bool {
-        self.descriptor.is_client_streaming()
-    }
-
-    /// Whether it gives several messages.
-    pub(crate) fn is_stream(&self) -> bool {
-        self.descriptor.is_server_streaming()
     }
 }
 
@@ -197,7 +193,7 @@ impl Route {
             Body::None => Body::Whole,
             given => given,
         };
-        if rpc.is_upload() && body == Body::None {
+        if rpc.is_upload && body == Body::None {
             return Err(Error::Body { method: rpc.name.to_string() });
         }
         Ok(Route {

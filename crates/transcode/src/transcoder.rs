@@ -1,41 +1,28 @@
 //! Takes a request from HTTP to gRPC and its answer back.
 
-use crate::codec::Raw;
-use crate::headers::StreamForm;
+use crate::call::Call;
 use crate::refused::Refused;
 use crate::request::{Binding, Head};
 use crate::router::{Found, Router};
-use crate::rule::{Body as Bound, Route};
+use crate::rule::Route;
 use crate::rules::{Rule, Rules};
 use crate::status::{Names, Statuses};
-use crate::stream::Feed;
 use crate::upload::{Refusals, Upload};
-use crate::{Config, Error, answer, exchange, request};
+use crate::{Config, Error, request};
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::future::ready;
+use futures_util::{FutureExt, Stream};
+use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use prost_reflect::DescriptorPool;
 use std::convert::Infallible;
 use std::error::Error as StdError;
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 use tonic::body::Body;
-use tonic::client::Grpc;
-use tonic::metadata::MetadataMap;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Status};
 use tower::Service;
-
-/// How long the first message of a stream is waited for before its answer begins without it. One that ends at once is thus told by
-/// its HTTP status, and a client of a quiet one learns within a second that it is connected.
-const FIRST_MESSAGE_WAIT: Duration = Duration::from_secs(1);
-
-/// What goes to a service.
-enum Sent<M> {
-    Message(Bytes),
-    Stream(M, Refusals),
-}
 
 /// Serves `google.api.http` rules. Clones share it.
 #[derive(Debug, Clone)]
@@ -63,7 +50,7 @@ pub struct Called {
 }
 
 impl Called {
-    fn new(method: Option<Arc<str>>, code: Code) -> Self {
+    pub(crate) fn new(method: Option<Arc<str>>, code: Code) -> Self {
         Called { method, code: Arc::new(AtomicI32::new(code as i32)) }
     }
 
@@ -123,8 +110,13 @@ impl Transcoder {
     /// Answers a request. `upstream` gives the service of a full name; one that it does not know is UNIMPLEMENTED. The service finds the
     /// extensions of the HTTP request in those of its own.
     ///
-    /// The answer carries [`Called`] in its extensions. Dropping the future drops the call.
-    pub async fn call<B, S>(&self, request: Request<B>, upstream: impl Fn(&str) -> Option<S>) -> Response<Body>
+    /// The answer carries [`Called`] in its extensions. Dropping the future drops the call. What takes no waiting is done before there is a
+    /// future, so that it need not have room for it.
+    pub fn call<B, S>(
+        &self,
+        request: Request<B>,
+        upstream: &dyn Fn(&str) -> Option<S>,
+    ) -> impl Future<Output = Response<Body>> + use<B, S>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
@@ -132,37 +124,47 @@ impl Transcoder {
     {
         let (route, values) = match self.find(&request) {
             Ok(found) => found,
-            Err(Refused { allow: Some(allow), .. }) if request.method() == Method::OPTIONS => return options(&allow),
-            Err(refused) => return refuse(&self.statuses, &refused, None, Names::Json),
+            Err(refused) => return ready(self.unrouted(request.method(), &refused)).left_future(),
         };
-        let (mut parts, body) = request.into_parts();
-        let head = match Head::read(&route, &mut parts) {
-            Ok(head) => head,
-            Err(refused) => return refuse_call(&route, &refused, Names::Json),
+        let (parts, body) = request.into_parts();
+        let (call, binding) = match self.begin(&route, (values, parts), upstream) {
+            Ok(begun) => begun,
+            Err(refused) => return ready(refuse_call(&route, &refused, Names::Json)).left_future(),
         };
-        let binding = Binding::new(Arc::clone(&route), values, parts);
-        let called = if route.rpc.is_upload() {
-            self.upload(binding, body, head.is_one_message_each)
-                .map(|(messages, refusals)| Sent::Stream(messages, refusals))
-        } else {
-            request::read_message(&binding, body, &self.config).await.map(Sent::Message)
-        };
-        let called = match called {
-            Ok(called) => called,
-            Err(refused) => return refuse_call(&route, &refused, Names::Json),
-        };
-        let answered = match (upstream(&route.rpc.service), called) {
-            (Some(service), Sent::Message(message)) => self.exchange(&route, head, message, service).await,
-            (Some(service), Sent::Stream(messages, refusals)) => {
-                Box::pin(self.forward(&route, (head, messages, refusals), service)).await
-            }
-            (None, _) => Err(Status::unimplemented(format!("{} is not served here", route.rpc.service)).into()),
-        };
-        let body = match &route.body {
-            Bound::Field(field) => Some(field.name()),
-            Bound::None | Bound::Whole => None,
-        };
-        answered.unwrap_or_else(|refused| refuse_call(&route, &refused, Names::Proto { body }))
+        if call.route.rpc.is_upload {
+            return match upload(binding, body, &self.config, call.head.is_one_message_each) {
+                Ok(messages) => Box::pin(call.forward(messages)).left_future().right_future(),
+                Err(refused) => ready(refuse_call(&call.route, &refused, Names::Json)).left_future(),
+            };
+        }
+        let message = request::read_message(binding, body, &self.config);
+        let answer = message.then(move |message| match message {
+            Ok(message) => call.exchange(message).left_future(),
+            Err(refused) => ready(refuse_call(&call.route, &refused, Names::Json)).right_future(),
+        });
+        answer.right_future().right_future()
+    }
+
+    /// Reads the head of a request.
+    fn begin<S>(
+        &self,
+        route: &Arc<Route>,
+        (values, mut parts): (Vec<String>, Parts),
+        upstream: &dyn Fn(&str) -> Option<S>,
+    ) -> Result<(Call<S>, Binding), Refused> {
+        let head = Head::read(route, &mut parts)?;
+        let unserved = || Status::unimplemented(format!("{} is not served here", route.rpc.service));
+        let service = upstream(&route.rpc.service).ok_or_else(unserved)?;
+        let call = Call { route: Arc::clone(route), head, service, bytes_max: self.config.message_bytes_max };
+        Ok((call, Binding::new(Arc::clone(route), values, parts)))
+    }
+
+    /// Answers a request that no route takes.
+    fn unrouted(&self, method: &Method, refused: &Refused) -> Response<Body> {
+        match &refused.allow {
+            Some(allow) if method == Method::OPTIONS => options(allow),
+            _ => refuse(&self.statuses, refused, None, Names::Json),
+        }
     }
 
     /// Tells a status as this transcoder tells all of them, under the HTTP status of its code.
@@ -202,126 +204,23 @@ impl Transcoder {
             }
         }
     }
+}
 
-    fn upload<B>(
-        &self,
-        binding: Binding,
-        body: B,
-        is_one_message_each: bool,
-    ) -> Result<(impl Stream<Item = Bytes> + Send + 'static, Refusals), Refused>
-    where
-        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
-        B::Error: Into<Box<dyn StdError + Send + Sync>>,
-    {
-        binding.check_stream()?;
-        let idle_max = Duration::from_millis(self.config.stream_idle_max_ms);
-        let mut upload = Upload::new(body, binding, self.config.body_bytes_max, idle_max);
-        upload.is_one_message_each = is_one_message_each;
-        Ok(upload.into_messages())
-    }
-
-    /// Sends one message.
-    async fn exchange<S>(
-        &self,
-        route: &Arc<Route>,
-        head: Head,
-        message: Bytes,
-        mut service: S,
-    ) -> Result<Response<Body>, Refused>
-    where
-        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-    {
-        let mut request = exchange::request(route.rpc.path.clone(), head.metadata, message)?;
-        *request.extensions_mut() = head.extensions;
-        match poll_fn(|context| service.poll_ready(context)).await {
-            Ok(()) => {}
-            Err(impossible) => match impossible {},
-        }
-        let answer = match service.call(request).await {
-            Ok(answer) => answer,
-            Err(impossible) => match impossible {},
-        };
-        let bytes_max = self.config.message_bytes_max;
-        if route.rpc.is_stream() {
-            let (metadata, messages) = exchange::messages(answer, bytes_max)?;
-            let answered = self.stream(route, (messages, Refusals::none()), metadata, (head.form, head.is_resumed));
-            return Box::pin(answered).await;
-        }
-        let (metadata, message) = exchange::answer(answer, bytes_max).await?;
-        let mut response = answer::unary(route, &message, &metadata, (&head.asked, &head.conditions))?;
-        response.extensions_mut().insert(Called::new(Some(Arc::clone(&route.rpc.name)), Code::Ok));
-        Ok(response)
-    }
-
-    /// Sends a stream of messages.
-    async fn forward<S, M>(
-        &self,
-        route: &Arc<Route>,
-        (head, messages, mut refusals): (Head, M, Refusals),
-        service: S,
-    ) -> Result<Response<Body>, Refused>
-    where
-        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-        M: Stream<Item = Bytes> + Send + 'static,
-    {
-        let mut client = Grpc::new(service).max_decoding_message_size(self.config.message_bytes_max);
-        let mut request = tonic::Request::new(messages);
-        *request.metadata_mut() = MetadataMap::from_headers(head.metadata);
-        *request.extensions_mut() = head.extensions;
-        match client.ready().await {
-            Ok(()) => {}
-            Err(impossible) => match impossible {},
-        }
-        let answer = refusals.unless(client.streaming(request, route.rpc.path.clone(), Raw)).await?;
-        let (metadata, messages, _) = answer.into_parts();
-        if route.rpc.is_stream() {
-            return self.stream(route, (messages, refusals), metadata, (head.form, head.is_resumed)).await;
-        }
-        let message = refusals.unless(only(messages)).await?;
-        let mut response = answer::unary(route, &message, metadata.as_ref(), (&head.asked, &head.conditions))?;
-        response.extensions_mut().insert(Called::new(Some(Arc::clone(&route.rpc.name)), Code::Ok));
-        Ok(response)
-    }
-
-    async fn stream(
-        &self,
-        route: &Arc<Route>,
-        (mut messages, mut refusals): (Streaming<Bytes>, Refusals),
-        metadata: MetadataMap,
-        (form, is_resumed): (StreamForm, bool),
-    ) -> Result<Response<Body>, Refused> {
-        let called = Called::new(Some(Arc::clone(&route.rpc.name)), Code::Cancelled);
-        // Cancel safe: a message is taken only when it is there.
-        let first = refusals.unless(messages.message());
-        let first = match tokio::time::timeout(FIRST_MESSAGE_WAIT, first).await {
-            Ok(first) => first?,
-            Err(_elapsed) => return self.feed(route, (messages, refusals), None, (form, called, metadata)),
-        };
-        // Nothing is left to resume: 204 tells an EventSource not to come again.
-        if first.is_none() && is_resumed && form == StreamForm::Events {
-            called.ended(Code::Ok);
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::NO_CONTENT;
-            response.extensions_mut().insert(called);
-            return Ok(response);
-        }
-        self.feed(route, (messages, refusals), first, (form, called, metadata))
-    }
-
-    fn feed(
-        &self,
-        route: &Arc<Route>,
-        (messages, refusals): (Streaming<Bytes>, Refusals),
-        first: Option<Bytes>,
-        (form, called, metadata): (StreamForm, Called, MetadataMap),
-    ) -> Result<Response<Body>, Refused> {
-        let (route, statuses) = (Arc::clone(route), Arc::clone(&route.rpc.statuses));
-        let feed = Feed { messages, first, route, form, statuses, called: called.clone(), refusals, is_begun: false };
-        let mut response = feed.into_response()?;
-        crate::headers::response(metadata.as_ref(), response.headers_mut());
-        response.extensions_mut().insert(called);
-        Ok(response)
-    }
+fn upload<B>(
+    binding: Binding,
+    body: B,
+    config: &Config,
+    is_one_message_each: bool,
+) -> Result<(impl Stream<Item = Bytes> + Send + use<B>, Refusals), Refused>
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
+    binding.check_stream()?;
+    let idle_max = Duration::from_millis(config.stream_idle_max_ms);
+    let mut upload = Upload::new(body, binding, config.body_bytes_max, idle_max);
+    upload.is_one_message_each = is_one_message_each;
+    Ok(upload.into_messages())
 }
 
 fn refuse(statuses: &Statuses, refused: &Refused, method: Option<Arc<str>>, names: Names<'_>) -> Response<Body> {
@@ -331,7 +230,7 @@ fn refuse(statuses: &Statuses, refused: &Refused, method: Option<Arc<str>>, name
 }
 
 /// Tells an error of a call that has a route.
-fn refuse_call(route: &Route, refused: &Refused, names: Names<'_>) -> Response<Body> {
+pub(crate) fn refuse_call(route: &Route, refused: &Refused, names: Names<'_>) -> Response<Body> {
     refuse(&route.rpc.statuses, refused, Some(Arc::clone(&route.rpc.name)), names)
 }
 
@@ -342,14 +241,4 @@ fn options(allow: &str) -> Response<Body> {
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_str(allow).expect("methods are header values"));
     response.extensions_mut().insert(Called::new(None, Code::Ok));
     response
-}
-
-/// The one message of a unary call; its status is known only when the stream has ended.
-async fn only(mut messages: Streaming<Bytes>) -> Result<Bytes, Status> {
-    let message = messages.message().await?;
-    let message = message.ok_or_else(|| Status::internal("the service answered without a message"))?;
-    match messages.message().await? {
-        None => Ok(message),
-        Some(_) => Err(Status::internal("the service answered a unary call with several messages")),
-    }
 }

@@ -29,7 +29,7 @@ async fn send(shop: &Shop, method: &str, path: &str, headers: &[(&str, &str)]) -
         request.headers_mut().append(http::HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
     }
     request.extensions_mut().insert(guard::Peer { address: [127, 0, 0, 1].into(), certificate: None });
-    let (parts, body) = transcoder.call(request, |_| Some(shop.service())).await.into_parts();
+    let (parts, body) = transcoder.call(request, &|_| Some(shop.service())).await.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     Answer { status: parts.status.as_u16(), headers: parts.headers, body }
 }

@@ -56,7 +56,7 @@ fn request_body(route: &Route, components: &mut Components<'_>) -> Option<Json> 
     }
     let (schema, is_required) = body(route, components);
     let example = example::of(&schema, components.schemas());
-    let content = if route.rpc.is_upload() {
+    let content = if route.rpc.is_upload {
         json!({
             "application/x-ndjson": {
                 "schema": {"type": "string", "description": "One JSON document a line, each a message."},
@@ -89,7 +89,7 @@ fn body(route: &Route, components: &mut Components<'_>) -> (Json, bool) {
 /// A body of any type, or a form with one file, whose other fields are parameters.
 fn raw_body(route: &Route, components: &mut Components<'_>) -> Json {
     let description = "The bytes as they are, under their own media type; of a form, those of its one file.";
-    if route.rpc.is_upload() {
+    if route.rpc.is_upload {
         return json!({"required": false, "description": description, "content": {"*/*": {}}});
     }
     let mut properties = parameters::form_fields(route, components);

@@ -156,7 +156,7 @@ fn declared_header(header: &DynamicMessage) -> Json {
 
 /// The names of the parameters that many operations have.
 fn common(route: &Route, document: &Document) -> Vec<&'static str> {
-    let is_unary = !route.rpc.is_stream() && !route.rpc.is_upload();
+    let is_unary = !route.rpc.is_stream && !route.rpc.is_upload;
     let is_get = route.method == Method::GET;
     let mut names = vec!["Request-Timeout"];
     if keeps_answers(route, document) {
@@ -176,7 +176,7 @@ fn common(route: &Route, document: &Document) -> Vec<&'static str> {
 
 /// Whether answers of the route have an `ETag`.
 pub(crate) fn is_tagged(route: &Route) -> bool {
-    route.method == Method::GET && !route.rpc.is_stream() && !route.rpc.is_upload()
+    route.method == Method::GET && !route.rpc.is_stream && !route.rpc.is_upload
 }
 
 /// Whether a change can name the version that it is of.
@@ -191,7 +191,7 @@ pub(crate) fn keeps_answers(route: &Route, document: &Document) -> bool {
     let changes = options.map(MethodOptions::idempotency_level) != Some(IdempotencyLevel::NoSideEffects);
     let recognises_repeats = rpc.input.get_field_by_name("request_id").is_some()
         || document.recognise_repeats.iter().any(|beginning| rpc.descriptor.full_name().starts_with(beginning));
-    document.guards.keeps_answers && !rpc.is_stream() && !rpc.is_upload() && changes && !recognises_repeats
+    document.guards.keeps_answers && !rpc.is_stream && !rpc.is_upload && changes && !recognises_repeats
 }
 
 /// The components that [`common`] names.

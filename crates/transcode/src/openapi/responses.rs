@@ -77,7 +77,7 @@ pub(crate) fn of(route: &Route, document: &Document, components: &mut Components
 
 /// Whether a part of the answer can be asked for.
 fn is_partial(route: &Route) -> bool {
-    route.is_raw && !route.rpc.is_stream() && route.method == Method::GET
+    route.is_raw && !route.rpc.is_stream && route.method == Method::GET
 }
 
 /// The statuses of the errors that can come whatever the service is.
@@ -89,7 +89,7 @@ fn errors(route: &Route, document: &Document) -> Vec<&'static str> {
     if !route.template.variables.is_empty() {
         statuses.push("404");
     }
-    if route.rpc.is_stream() && !route.is_raw {
+    if route.rpc.is_stream && !route.is_raw {
         statuses.push("406");
     }
     if route.body != Body::None {
@@ -145,7 +145,7 @@ fn success(route: &Route, components: &mut Components<'_>) -> Json {
         Body::None | Body::Whole => components.message(&route.rpc.output, Side::Answer),
         Body::Field(field) => components.field(field, Side::Answer),
     };
-    if route.rpc.is_stream() {
+    if route.rpc.is_stream {
         return stream(route, &schema);
     }
     let mut success = json!({"description": "Success.", "content": {"application/json": {"schema": schema}}});

@@ -164,8 +164,10 @@ async fn a_quiet_stream_is_kept_alive() {
     let request = http::Request::get("/v1/things/quiet:watch").header("accept", "text/event-stream");
     let request = request.body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
 
-    let mut body =
-        crate::kit::transcoder().call(request, |_: &str| Some(tower::service_fn(crate::kit::answer))).await.into_body();
+    let mut body = crate::kit::transcoder()
+        .call(request, &|_: &str| Some(tower::service_fn(crate::kit::answer)))
+        .await
+        .into_body();
 
     let mut next = async || body.frame().await.unwrap().unwrap().into_data().unwrap();
     assert_eq!(next().await, "retry: 1000\n\n");

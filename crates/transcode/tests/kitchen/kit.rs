@@ -74,7 +74,7 @@ pub(crate) async fn send(method: &str, path: &str, headers: &[(&str, &str)], bod
 /// The kitchen's answer through a transcoder, read to its end.
 pub(crate) async fn serve(transcoder: &Transcoder, request: Request<Full<Bytes>>) -> Answer {
     let upstream = |service: &str| (service == "kit.v1.Kit").then(|| tower::service_fn(answer));
-    let response = transcoder.call(request, upstream).await;
+    let response = transcoder.call(request, &upstream).await;
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     Answer { status: parts.status.as_u16(), headers: parts.headers, body }

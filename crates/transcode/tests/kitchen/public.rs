@@ -62,7 +62,7 @@ impl Kitchen {
             };
             (service == "kit.v1.Kit").then(|| tower::service_fn(answer))
         };
-        let (parts, body) = self.transcoder.call(request, upstream).await.into_parts();
+        let (parts, body) = self.transcoder.call(request, &upstream).await.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Answer { status: parts.status.as_u16(), headers: parts.headers, body }
     }

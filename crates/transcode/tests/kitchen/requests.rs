@@ -221,7 +221,7 @@ async fn a_body_that_does_not_arrive_is_not_waited_for() {
     >());
     let request = http::Request::post("/v1/star").body(body).unwrap();
 
-    let response = crate::kit::transcoder().call(request, |_: &str| Some(tower::service_fn(crate::kit::answer))).await;
+    let response = crate::kit::transcoder().call(request, &|_: &str| Some(tower::service_fn(crate::kit::answer))).await;
 
     assert_eq!(response.status(), 408);
 }

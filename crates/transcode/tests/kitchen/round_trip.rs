@@ -50,7 +50,7 @@ fn what_is_sent_comes_back() {
     let outcome = runner.run(&message(), |sent| {
         let request =
             http::Request::post("/v1/star").body(http_body_util::Full::new(bytes::Bytes::from(sent.to_string())));
-        let call = transcoder.call(request.unwrap(), |_: &str| Some(tower::service_fn(crate::kit::answer)));
+        let call = transcoder.call(request.unwrap(), &|_: &str| Some(tower::service_fn(crate::kit::answer)));
         let response = runtime.block_on(call);
         let body = runtime.block_on(http_body_util::BodyExt::collect(response.into_body())).unwrap().to_bytes();
         let got: Json = serde_json::from_slice(&body).unwrap();

@@ -136,7 +136,7 @@ async fn answer(behind: Arc<Behind>, request: Request<Body>) -> Response<Body> {
     let called = Arc::clone(&behind);
     let answer = move |request| async move {
         let upstream = called.upstream.clone();
-        called.transcoder.call(request, |name| (name == PARROT).then(|| upstream.clone())).await
+        called.transcoder.call(request, &|name| (name == PARROT).then(|| upstream.clone())).await
     };
     open((&asked, route), request, (&behind.cors, limits), &behind.line, answer)
 }
