@@ -1,9 +1,9 @@
 //! Accepts connections, serves each in a task of its own, and lets them finish when the gateway stops.
 
-use crate::Config;
 use crate::edge::{Edge, Line, Place, Places, Session, Stall, Tls};
 use crate::first_bytes::FirstBytes;
 use crate::metrics::OpenConnection;
+use crate::{Config, apart};
 use guard::Peer;
 use http::Request;
 use hyper::body::Incoming;
@@ -206,6 +206,7 @@ where
     let calls = Calls::default();
     let service = service_fn(|request: Request<Incoming>| {
         let (edge, line, waiting) = (Arc::clone(&shared.edge), Arc::clone(&line), calls.begin());
+        let request = apart::from_its_connection(request);
         async move {
             let answer = edge.answer(request.map(Body::new), &line).await;
             drop(waiting);

@@ -9,6 +9,7 @@
 extern crate self as gateway;
 
 mod access;
+mod apart;
 mod catalog;
 mod config;
 mod connections;
