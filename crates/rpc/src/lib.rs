@@ -20,7 +20,7 @@ mod workers;
 pub use calls::{Calls, Waiting};
 pub use config::Config;
 pub use guard::Guarded;
-pub use upstream::{Served, Slot, Upstream};
+pub use upstream::{Caller, Served, Slot, Upstream};
 pub use workers::{Seat, Workers};
 
 use futures_util::future::BoxFuture;

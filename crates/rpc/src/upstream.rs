@@ -7,6 +7,7 @@ use crate::client::{
 use crate::{Answer, Guarded};
 use breaker::{Breaker, Forced};
 use discovery::Endpoints;
+use futures_util::FutureExt;
 use http::Request;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -23,12 +24,18 @@ use tower::Service;
 /// It is always ready: while the service is away, calls answer UNAVAILABLE, at once or after the short time in which it may come back.
 #[derive(Debug, Clone)]
 pub struct Upstream {
-    name: Arc<str>,
-    stack: Stack,
+    caller: Caller,
     breaker: Breaker,
     pool: Pool,
     methods: Methods,
     news: News,
+}
+
+/// A service to nobody but its callers: what is left of an [`Upstream`] when each call has a clone of its own.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    name: Arc<str>,
+    stack: Stack,
 }
 
 /// Where it shows that the service has come or gone.
@@ -128,13 +135,20 @@ impl Upstream {
         let retry = Retry::new(pool.clone(), config.retry.clone(), methods.clone(), metrics.clone());
         let admission = Admission::new(retry, config.in_flight_max);
         let counted = Counted::new(Broken::new(admission, breaker.clone(), name.clone()), metrics);
-        Ok(Upstream { name, stack: Deadline::new(counted, timeout), breaker, pool, methods, news })
+        let caller = Caller { name, stack: Deadline::new(counted, timeout) };
+        Ok(Upstream { caller, breaker, pool, methods, news })
     }
 
     /// The name that callers are told.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        &self.caller.name
+    }
+
+    /// What it is to its callers.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     /// Says what is known of the methods of the service from now on, by path, instead of what the configuration said.
@@ -171,7 +185,7 @@ impl Upstream {
     pub fn view(&self) -> ServiceView {
         let (list_age, list_fault) = self.pool.list();
         let (breaker, endpoints) = (self.breaker.snapshot(), self.pool.views());
-        ServiceView { service: self.name.clone(), breaker, endpoints, list_age, list_fault }
+        ServiceView { service: self.caller.name.clone(), breaker, endpoints, list_age, list_fault }
     }
 
     /// Forces the breaker of the service, or of one endpoint, open or closed, or gives it back to itself. Returns whether there is such a
@@ -199,8 +213,23 @@ impl Service<Request<Body>> for Upstream {
     }
 
     fn call(&mut self, request: Request<Body>) -> Answer {
+        self.caller.call(request)
+    }
+}
+
+impl Service<Request<Body>> for Caller {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Answer {
         let (name, answer) = (self.name.clone(), self.stack.call(request));
-        Box::pin(async move { Ok(answer.await.unwrap_or_else(|fault: Fault| fault.to_status(&name).into_http())) })
+        let told = move |fault: Fault| fault.to_status(&name).into_http();
+        Box::pin(answer.map(|answer| Ok(answer.unwrap_or_else(told))))
     }
 }
 

@@ -1,10 +1,12 @@
 //! A bound on the calls in flight: what cannot be answered in time is better refused at once.
 
-use super::{Attempt, Fault};
+use super::Fault;
 use http::{HeaderMap, HeaderName, Request, Response};
+use pin_project_lite::pin_project;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tonic::body::Body;
 use tower::Service;
 
@@ -92,27 +94,46 @@ impl<S> Admission<S> {
 impl<S> Service<Request<Body>> for Admission<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Fault>,
-    S::Future: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = Fault;
-    type Future = Attempt;
+    type Future = Admitted<S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Attempt {
-        let place = match self.room.enter(Importance::of(request.headers())) {
-            Ok(place) => place,
-            Err(in_flight) => return Box::pin(async move { Err(Fault::Shed { in_flight }) }),
-        };
-        let answer = self.inner.call(request);
-        Box::pin(async move {
-            let answer = answer.await;
-            drop(place);
-            answer
-        })
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        match self.room.enter(Importance::of(request.headers())) {
+            Ok(place) => Admitted::Waiting { answer: self.inner.call(request), place: Some(place) },
+            Err(in_flight) => Admitted::Shed { in_flight },
+        }
+    }
+}
+
+pin_project! {
+    /// The answer to a call that has a place, or found none.
+    #[project = AdmittedProjection]
+    pub enum Admitted<F> {
+        /// The place is free again when the answer begins.
+        Waiting { #[pin] answer: F, place: Option<Place> },
+        /// All are taken.
+        Shed { in_flight: usize },
+    }
+}
+
+impl<F: Future<Output = Result<Response<Body>, Fault>>> Future for Admitted<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        match self.project() {
+            AdmittedProjection::Waiting { answer, place } => {
+                let answer = ready!(answer.poll(context));
+                drop(place.take());
+                Poll::Ready(answer)
+            }
+            AdmittedProjection::Shed { in_flight } => Poll::Ready(Err(Fault::Shed { in_flight: *in_flight })),
+        }
     }
 }
 

@@ -3,15 +3,19 @@
 //! It stands around all attempts, so it counts what callers would have seen. What was never sent says nothing about the service, and a pool
 //! without endpoints fails fast by itself and is used again as soon as there is one; so neither opens this breaker.
 
+use super::Fault;
 use super::endpoint::CHANCE_MIN;
 use super::fault::code_of;
 use super::told::Told;
-use super::{Attempt, Fault};
-use breaker::{Begins, Breaker, BreakerLayer, BreakerService, Classify, Outcome, Rejected, Verdict, grpc};
+use breaker::{
+    Begins, Breaker, BreakerLayer, BreakerService, Classify, Outcome, Rejected, ResponseFuture, Verdict, grpc,
+};
 use http::{HeaderMap, Request, Response, StatusCode};
+use pin_project_lite::pin_project;
 use std::error::Error;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tonic::Code;
 use tonic::body::Body;
@@ -21,47 +25,73 @@ use tower::{Layer, Service};
 #[derive(Debug, Clone)]
 pub struct Broken<S> {
     inner: BreakerService<S, OfService>,
+    watched: Arc<Watched>,
+}
+
+/// The breaker, and what was told of it.
+#[derive(Debug)]
+struct Watched {
     breaker: Breaker,
     service: Arc<str>,
-    told: Arc<Told>,
+    told: Told,
 }
 
 impl<S: Clone> Broken<S> {
     /// Puts a breaker around a client of `service`.
     pub fn new(inner: S, breaker: Breaker, service: Arc<str>) -> Self {
         let layer = BreakerLayer::new(breaker.clone(), OfService(grpc::Table::default())).begins(Begins::WithHead);
-        Broken { inner: layer.layer(inner), breaker, service, told: Arc::default() }
+        Broken { inner: layer.layer(inner), watched: Arc::new(Watched { breaker, service, told: Told::default() }) }
     }
 }
 
 impl<S> Service<Request<Body>> for Broken<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Fault> + Clone + Send + 'static,
-    S::Future: Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Fault> + Clone,
 {
     type Response = Response<Body>;
     type Error = Fault;
-    type Future = Attempt;
+    type Future = Watching<S>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Body>) -> Attempt {
-        let answer = self.inner.call(request);
-        let (breaker, service, told) = (self.breaker.clone(), self.service.clone(), self.told.clone());
-        Box::pin(async move {
-            let answer = answer.await;
-            told.tell(&breaker, breaker.state(), &service, "all of them");
-            match answer {
-                Ok(response) => match response.extensions().get::<Rejected>() {
-                    Some(rejected) => {
-                        Err(Fault::BreakerOpen { retry_after: Duration::from_millis(rejected.retry_after_ms) })
-                    }
-                    None => Ok(response.map(Body::new)),
-                },
-                Err(error) => Err(error.downcast::<Fault>().map_or(Fault::NoEndpoint, |fault| *fault)),
-            }
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        Watching { answer: self.inner.call(request), watched: self.watched.clone() }
+    }
+}
+
+pin_project! {
+    /// The answer to a call behind a breaker, or its refusal.
+    pub struct Watching<S>
+    where
+        S: Service<Request<Body>>,
+    {
+        #[pin]
+        answer: ResponseFuture<S, Request<Body>, OfService>,
+        watched: Arc<Watched>,
+    }
+}
+
+impl<S> Future for Watching<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Fault>,
+{
+    type Output = Result<Response<Body>, Fault>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let answer = ready!(this.answer.poll(context));
+        let Watched { breaker, service, told } = &**this.watched;
+        told.tell(breaker, breaker.state(), service, "all of them");
+        Poll::Ready(match answer {
+            Ok(response) => match response.extensions().get::<Rejected>() {
+                Some(rejected) => {
+                    Err(Fault::BreakerOpen { retry_after: Duration::from_millis(rejected.retry_after_ms) })
+                }
+                None => Ok(response.map(Body::new)),
+            },
+            Err(error) => Err(error.downcast::<Fault>().map_or(Fault::NoEndpoint, |fault| *fault)),
         })
     }
 }

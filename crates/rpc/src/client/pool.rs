@@ -31,9 +31,13 @@ pub(crate) struct Tried(pub(crate) Vec<Arc<str>>);
 
 /// The endpoints of a service. Clones are the same pool; its connections end with the last one.
 #[derive(Debug, Clone)]
-pub struct Pool {
+pub struct Pool(Arc<Kept>);
+
+/// What there is once, whatever the number of clones.
+#[derive(Debug)]
+struct Kept {
     shared: Arc<Shared>,
-    _keeper: Arc<JoinSet<()>>,
+    _keeper: JoinSet<()>,
 }
 
 /// What callers and the keeper share.
@@ -95,7 +99,7 @@ impl Pool {
         let shared = Arc::new(Shared { endpoints: Some(endpoints.clone()), interview, ..shared });
         let mut keeper = JoinSet::new();
         keeper.spawn(keep(shared.clone(), endpoints));
-        Ok(Pool { shared, _keeper: Arc::new(keeper) })
+        Ok(Pool(Arc::new(Kept { shared, _keeper: keeper })))
     }
 
     /// A pool of the one server in this process.
@@ -111,17 +115,17 @@ impl Pool {
         let listed = discovery::Endpoint::at(SocketAddr::from(([127, 0, 0, 1], 0)));
         let endpoint = shared.endpoint("in process".into(), Line::InProcess(server))?;
         shared.members.send_replace(Arc::new([Member { listed, is_near: true, endpoint: Arc::new(endpoint) }]));
-        Ok(Pool { shared: Arc::new(shared), _keeper: Arc::default() })
+        Ok(Pool(Arc::new(Kept { shared: Arc::new(shared), _keeper: JoinSet::new() })))
     }
 
     /// Whether a call would find an endpoint.
     pub(crate) fn is_reached(&self) -> bool {
-        self.shared.members.borrow().iter().any(|member| member.endpoint.line.is_up())
+        self.0.shared.members.borrow().iter().any(|member| member.endpoint.line.is_up())
     }
 
     /// Wakes when endpoints or lines have come or gone.
     pub(crate) fn news(&self) -> watch::Receiver<u64> {
-        self.shared.news.subscribe()
+        self.0.shared.news.subscribe()
     }
 
     pub(crate) fn views(&self) -> Vec<EndpointView> {
@@ -134,18 +138,18 @@ impl Pool {
             in_flight: member.endpoint.load.in_flight(),
             takes: member.endpoint.load.estimate(now),
         };
-        self.shared.members.borrow().iter().map(view).collect()
+        self.0.shared.members.borrow().iter().map(view).collect()
     }
 
     /// The breaker of an endpoint.
     pub(crate) fn breaker(&self, name: &str) -> Option<Breaker> {
-        let members = self.shared.members.borrow();
+        let members = self.0.shared.members.borrow();
         members.iter().find(|member| &*member.endpoint.name == name).map(|member| member.endpoint.breaker.clone())
     }
 
     /// How old the list is if there is one, and what is wrong with it.
     pub(crate) fn list(&self) -> (Option<Duration>, Option<String>) {
-        self.shared.endpoints.as_ref().map_or((None, None), |endpoints| {
+        self.0.shared.endpoints.as_ref().map_or((None, None), |endpoints| {
             (Some(endpoints.age()), endpoints.now().fault.as_ref().map(ToString::to_string))
         })
     }
@@ -182,12 +186,11 @@ impl Shared {
     }
 
     /// Sends a request to an endpoint, and what was not sent to another one.
-    async fn route(&self, mut request: Request<Body>) -> Result<Response<Body>, Fault> {
+    async fn route(&self, mut request: Box<Request<Body>>) -> Result<Response<Body>, Fault> {
         let tried = request.extensions_mut().remove::<Tried>().unwrap_or_default();
         let mut need = Need { tried, wanted: request.extensions().get().copied() };
         let terms = Terms::of(&request, &self.methods, &self.config);
         let mut left = self.members.borrow().len().max(1);
-        let mut request = Box::new(request);
         loop {
             // Few calls wait, and those in a room of their own.
             let Picked { endpoint, permit } = match self.try_to_pick(&need) {
@@ -329,7 +332,8 @@ impl Service<Request<Body>> for Pool {
     }
 
     fn call(&mut self, request: Request<Body>) -> Attempt {
-        let shared = self.shared.clone();
+        // In a box, as it is moved through the futures of all that wait for it.
+        let (shared, request) = (self.0.shared.clone(), Box::new(request));
         Box::pin(async move { shared.route(request).await })
     }
 }
