@@ -38,12 +38,12 @@ pub use reflect::ReflectionConfig;
 pub use view::Directory;
 
 use crate::docs::Tagged;
-use crate::grpc::{Served, Services};
+use crate::grpc::{Known, Services};
+use foldhash::HashMap;
 use guard::Guard;
 use lifecycle::Drain;
 use merge::Pools;
 use prost_reflect::MethodDescriptor;
-use std::collections::HashMap;
 use std::sync::Arc;
 use transcode::{Conflict, Document, Rule, Transcoder};
 
@@ -60,7 +60,7 @@ pub(crate) struct Catalog {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Part {
     /// gRPC services by their full names.
-    pub(crate) services: HashMap<Arc<str>, Served>,
+    pub(crate) services: HashMap<Arc<str>, Known>,
     /// The HTTP rules of their methods.
     pub(crate) rules: Vec<Rule>,
     /// Where they are described.

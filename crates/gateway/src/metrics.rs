@@ -3,6 +3,7 @@
 use crate::catalog::CatalogMetrics;
 use crate::edge::Witness;
 use bytes::Bytes;
+use foldhash::HashMap;
 use http::{HeaderMap, HeaderName};
 use http_body::{Body as HttpBody, Frame};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -11,7 +12,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
-use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::task::{Context, Poll, ready};

@@ -8,10 +8,10 @@ use crate::pattern;
 use crate::rates::Rate;
 use crate::refusal::{Reason, Refusal};
 use crate::shared::Shared;
+use foldhash::HashMap;
 use prost_reflect::{DescriptorPool, MethodDescriptor};
 use prost_types::MethodOptions;
 use prost_types::method_options::IdempotencyLevel;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -5,9 +5,10 @@ use super::description::Description;
 use super::metrics::CatalogMetrics;
 use super::reflect::{self, ReflectError, ReflectionConfig};
 use arc_swap::ArcSwap;
+use foldhash::{HashMap, HashSet};
 use futures_util::future::BoxFuture;
 use rpc::client::{Interview, Offer, Visit, Wanted};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -153,7 +154,7 @@ impl Shared {
 
     /// Finds out which endpoints can serve what is wanted, or may be soon.
     fn tabulate(&self, known: &Known) {
-        let mut table: HashMap<Offer, HashSet<u64>> = HashMap::new();
+        let mut table: HashMap<Offer, HashSet<u64>> = HashMap::default();
         let descriptions: Vec<&Arc<Description>> =
             known.endpoints.values().filter_map(|heard| heard.description.as_ref()).collect();
         for description in &descriptions {
@@ -161,7 +162,7 @@ impl Shared {
             if table.contains_key(&offer) {
                 continue;
             }
-            let mut shapes = HashSet::new();
+            let mut shapes = HashSet::default();
             for (path, own) in &description.methods {
                 let served = [&known.served, &known.before].into_iter().filter_map(|agreed| agreed.methods.get(path));
                 let served = served.filter_map(|chosen| chosen.described(path));

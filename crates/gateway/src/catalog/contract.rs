@@ -2,7 +2,7 @@
 
 use super::Part;
 use crate::Error;
-use crate::grpc::{Method, Methods, Served};
+use crate::grpc::{Known, Method, Methods};
 use prost_reflect::{DescriptorPool, ServiceDescriptor};
 use rpc::Upstream;
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ pub(crate) fn builtin(upstreams: &BTreeMap<&'static str, Upstream>, config: &tra
     for (name, upstream) in upstreams {
         let (name, described) = (Arc::<str>::from(*name), pool.get_service_by_name(name));
         let methods = Arc::new(described.as_ref().map(methods).unwrap_or_default());
-        part.services.insert(name.clone(), Served { upstream: upstream.clone(), methods });
+        part.services.insert(name.clone(), Known { upstream: upstream.clone(), methods });
         if let Some(described) = described {
             part.methods.extend(described.methods());
             part.pools.insert(name, pool.clone());

@@ -3,13 +3,14 @@
 use super::foreign::{Foreign, Source};
 use super::view::route;
 use super::{Catalog, Part};
-use crate::grpc::{Method, Methods, Served};
+use crate::grpc::{Known, Method, Methods};
 use crate::own;
+use foldhash::HashMap;
 use guard::Guard;
 use lifecycle::Drain;
 use prost_reflect::DescriptorPool;
 use rpc::client::Wanted;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use transcode::{Document, Rule};
 
@@ -36,7 +37,7 @@ pub(crate) struct Merged {
 
 /// Merges what is always there with foreign services, those that came first before the others.
 pub(crate) fn merge<'f>(base: &[Part], foreign: impl IntoIterator<Item = &'f Foreign>) -> Merged {
-    let mut merged = Merged { parts: base.to_vec(), outcomes: BTreeMap::new(), owners: HashMap::new() };
+    let mut merged = Merged { parts: base.to_vec(), outcomes: BTreeMap::new(), owners: HashMap::default() };
     let gateway: Arc<str> = "the gateway itself".into();
     for name in base.iter().flat_map(|part| part.services.keys()) {
         merged.owners.insert(name.clone(), gateway.clone());
@@ -66,7 +67,7 @@ impl Merged {
     fn add(&mut self, foreign: &Foreign) {
         let mut part = Part::default();
         let mut outcome = Outcome::default();
-        let mut methods: HashMap<Arc<str>, Methods> = HashMap::new();
+        let mut methods: HashMap<Arc<str>, Methods> = HashMap::default();
         for (path, chosen) in &foreign.agreed.methods {
             let Some(described) = chosen.described(path) else { continue };
             if let Some(owner) = self.owners.get(&described.service).filter(|owner| **owner != foreign.name) {
@@ -93,7 +94,7 @@ impl Merged {
         }
         part.services = methods
             .into_iter()
-            .map(|(name, methods)| (name, Served { upstream: foreign.upstream.clone(), methods: Arc::new(methods) }))
+            .map(|(name, methods)| (name, Known { upstream: foreign.upstream.clone(), methods: Arc::new(methods) }))
             .collect();
         self.parts.push(part);
         self.outcomes.insert(foreign.name.clone(), outcome);

@@ -2,7 +2,7 @@
 
 use super::reflection::{Alpha, Reflection};
 use super::{Current, Part, contract};
-use crate::grpc::Served;
+use crate::grpc::Known;
 use prost_reflect::DescriptorPool;
 use rpc::{Guarded, Slot, Upstream};
 use std::sync::Arc;
@@ -56,7 +56,7 @@ impl Own {
             for service in pool.services().filter(|service| is_own(service.full_name())) {
                 let name: Arc<str> = service.full_name().into();
                 let methods = Arc::new(contract::methods(&service));
-                part.services.insert(name.clone(), Served { upstream: self.upstream.clone(), methods });
+                part.services.insert(name.clone(), Known { upstream: self.upstream.clone(), methods });
                 part.methods.extend(service.methods());
                 part.pools.insert(name, pool.clone());
             }
