@@ -3,9 +3,11 @@
 //! Both reach the service as metadata and stand in each log line of the request; the id is in the answer, so that a caller can name what it
 //! asks about. Traces: W3C, "Trace Context", version 00.
 
+use bytes::{BufMut, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use telemetry::about::Fields;
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -30,22 +32,43 @@ impl Ids {
     /// Reads the ids of a request, and puts new ones into its headers where there are none that can be used.
     pub(super) fn settle(headers: &mut HeaderMap) -> Self {
         let request = only(headers, &REQUEST_ID).filter(|id| is_request_id(id.as_bytes())).cloned();
-        let mut request = request.unwrap_or_else(|| {
-            let id = text(Uuid::now_v7().as_hyphenated().encode_lower(&mut Uuid::encode_buffer()));
-            headers.insert(REQUEST_ID, id.clone());
-            id
-        });
-        // It goes back with the answer, where HPACK would remember it for nothing (RFC 7541 7.1.3).
-        request.set_sensitive(true);
         let parent = only(headers, &TRACE_PARENT).filter(|parent| is_trace_parent(parent.as_bytes())).cloned();
-        let trace_parent = parent.unwrap_or_else(|| {
-            // The state belongs to the parent that is not there.
-            headers.remove(TRACE_STATE);
-            let parent = new_trace_parent();
-            headers.insert(TRACE_PARENT, parent.clone());
-            parent
-        });
-        Ids { request, trace_parent }
+        let mut ids = match (request, parent) {
+            (Some(request), Some(trace_parent)) => Ids { request, trace_parent },
+            (request, parent) => {
+                let new = Ids::new();
+                let request = request.unwrap_or_else(|| {
+                    headers.insert(REQUEST_ID, new.request.clone());
+                    new.request
+                });
+                let trace_parent = parent.unwrap_or_else(|| {
+                    // The state belongs to the parent that is not there.
+                    headers.remove(TRACE_STATE);
+                    headers.insert(TRACE_PARENT, new.trace_parent.clone());
+                    new.trace_parent
+                });
+                Ids { request, trace_parent }
+            }
+        };
+        // It goes back with the answer, where HPACK would remember it for nothing (RFC 7541 7.1.3).
+        ids.request.set_sensitive(true);
+        ids
+    }
+
+    /// An id, and the beginning of a trace. It is marked as sampled, which services without a tracer ignore, and others do by default.
+    fn new() -> Self {
+        // Zero is no id.
+        let (trace, span) = (Uuid::from_u128(fastrand::u128(1..)), Uuid::from_u64_pair(fastrand::u64(1..), 0));
+        let mut buffer = Uuid::encode_buffer();
+        let mut texts = BytesMut::with_capacity(Hyphenated::LENGTH + TRACE_PARENT_BYTES);
+        texts.put_slice(Uuid::now_v7().as_hyphenated().encode_lower(&mut buffer).as_bytes());
+        texts.put_slice(b"00-");
+        texts.put_slice(trace.as_simple().encode_lower(&mut buffer).as_bytes());
+        texts.put_slice(b"-");
+        texts.put_slice(&span.as_simple().encode_lower(&mut buffer).as_bytes()[..SPAN_DIGITS]);
+        texts.put_slice(b"-01");
+        let request = texts.split_to(Hyphenated::LENGTH);
+        Ids { request: value(request), trace_parent: value(texts) }
     }
 
     /// The id of the request, as text.
@@ -96,18 +119,8 @@ fn is_trace_parent(parent: &[u8]) -> bool {
         && is_of_its_version
 }
 
-/// The beginning of a trace. It is marked as sampled, which services without a tracer ignore, and others do by default.
-fn new_trace_parent() -> HeaderValue {
-    // Zero is no id.
-    let (trace, span) = (Uuid::from_u128(fastrand::u128(1..)), Uuid::from_u64_pair(fastrand::u64(1..), 0));
-    let (mut trace_text, mut span_text) = (Uuid::encode_buffer(), Uuid::encode_buffer());
-    let (trace, span) =
-        (trace.as_simple().encode_lower(&mut trace_text), span.as_simple().encode_lower(&mut span_text));
-    text(&["00-", trace, "-", &span[..SPAN_DIGITS], "-01"].concat())
-}
-
-fn text(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).expect("digits and dashes are a header value")
+fn value(text: BytesMut) -> HeaderValue {
+    HeaderValue::from_maybe_shared(text.freeze()).expect("digits and dashes are a header value")
 }
 
 #[cfg(test)]
