@@ -1,6 +1,6 @@
 //! Accepts connections, serves each in a task of its own, and lets them finish when the gateway stops.
 
-use crate::edge::{Edge, Line, Place, Places, Session, Stall, Tls};
+use crate::edge::{Edge, Joined, Line, Place, Places, Session, Stall, Tls};
 use crate::first_bytes::FirstBytes;
 use crate::metrics::OpenConnection;
 use crate::{Config, apart};
@@ -200,7 +200,7 @@ async fn speak<S>(shared: &Arc<Shared>, stream: S, peer: Peer, held: &Arc<dyn An
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let stream = FirstBytes::new(Stall::new(stream, shared.write_timeout), shared.header_read_timeout);
+    let stream = FirstBytes::new(Stall::new(Joined(stream), shared.write_timeout), shared.header_read_timeout);
     let stream = TokioIo::new(stream);
     let line = Arc::new(Line { peer, held: Arc::clone(held), sessions: shared.sessions.clone() });
     let calls = Calls::default();
