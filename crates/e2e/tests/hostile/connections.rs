@@ -1,6 +1,6 @@
 //! More connections than anybody needs.
 
-use crate::storm::{platform, resident_bytes, survives};
+use crate::storm::{give_way, platform, resident_bytes, survives};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -46,6 +46,7 @@ async fn connections_that_come_and_go_leave_nothing() {
     survives(&[], |url| {
         Box::pin(async move {
             for _ in 0..5_000 {
+                give_way();
                 drop(open(&url).await);
             }
         })

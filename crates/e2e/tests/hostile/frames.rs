@@ -1,5 +1,6 @@
 //! Frames of HTTP/2 as nobody's client would send them (RFC 9113 4 and 6; RFC 7541).
 
+use crate::storm::give_way;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -115,6 +116,7 @@ impl Http2 {
         let mut ended = std::pin::pin!(goodbye(&mut reading));
         for sent in 0..times {
             let bytes = piece(sent);
+            give_way();
             tokio::select! {
                 biased;
                 code = &mut ended => return (sent, code),
