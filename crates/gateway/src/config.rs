@@ -21,6 +21,9 @@ pub struct Config {
     /// Connections from one address at most, or from one /64 of IPv6; more are closed at once. 2,500: a quarter of all, so that one client
     /// cannot lock out the others. A gateway behind a proxy, which is one address, needs as many as the proxy opens.
     pub connections_per_address_max: usize,
+    /// How much longer an address, or a /64 of IPv6, waits with its next connection for each one that broke the rules of HTTP/2, in
+    /// milliseconds; 10 s in all at most. 100: ten connections a second are no flood, and a client with a fault is hardly slower. 0: not at all.
+    pub penalty_ms: u64,
     /// Calls at once on one HTTP/2 connection. 256: above the 100 that clients assume, and a bound on one client's share.
     pub streams_max: u32,
     /// Bytes of a request's headers at most, counted as HTTP/2 does. 16 KiB: what common proxies pass.
@@ -67,6 +70,7 @@ impl Default for Config {
             threads: None,
             connections_max: 10_000,
             connections_per_address_max: 2_500,
+            penalty_ms: 100,
             streams_max: 256,
             header_bytes_max: 16 << 10,
             headers_max: 100,
@@ -104,6 +108,10 @@ impl Config {
         Cors::new(&self.cors)?;
         self.guard.check().map_err(Error::Guard)?;
         self.guard.openness(listen).map_err(Error::Guard)
+    }
+
+    pub(crate) fn penalty(&self) -> Duration {
+        Duration::from_millis(self.penalty_ms)
     }
 
     pub(crate) fn header_read_timeout(&self) -> Duration {

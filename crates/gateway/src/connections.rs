@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use lifecycle::Drain;
 use rpc::{Calls, Seat, Workers};
-use std::any::Any;
+use std::error::Error;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
 use tonic::body::Body;
 use tracing::{debug, error, warn};
 
@@ -56,16 +57,24 @@ struct Shared {
 /// What a connection occupies as long as it is open.
 struct Held {
     _permit: OwnedSemaphorePermit,
-    _place: Place,
+    place: Arc<Place>,
     _open: OpenConnection,
     _seat: Option<Seat>,
+}
+
+/// How a connection has ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Ended {
+    /// Its client broke the rules.
+    ByPenalty,
+    Otherwise,
 }
 
 /// Serves the port until the drain is requested; then the connections, for as long as they are given.
 pub(crate) async fn serve(port: Port, edge: Edge, config: Config, drain: Drain) {
     let Port { listener, tls, workers } = port;
     let permits = Arc::new(Semaphore::new(config.connections_max));
-    let places = Places::new(config.connections_per_address_max);
+    let places = Places::new(config.connections_per_address_max, config.penalty());
     let (header_read_timeout, write_timeout) = (config.header_read_timeout(), config.write_timeout());
     let (sessions, mut beginning) = mpsc::channel(SESSIONS_BEGINNING_MAX);
     let (edge, http) = (Arc::new(edge), builder(&config));
@@ -95,7 +104,7 @@ pub(crate) async fn serve(port: Port, edge: Edge, config: Config, drain: Drain) 
         };
         let (worker, seat) = workers.as_ref().map(Workers::seat).unzip();
         let open = shared.edge.front.metrics.connection();
-        let held = Arc::new(Held { _permit: permit, _place: place, _open: open, _seat: seat });
+        let held = Arc::new(Held { _permit: permit, place: Arc::new(place), _open: open, _seat: seat });
         let connection = connection(Arc::clone(&shared), stream, address, held);
         match worker {
             Some(worker) => connections.spawn_on(connection, worker),
@@ -164,45 +173,54 @@ fn builder(config: &Config) -> Builder<TokioExecutor> {
     builder
 }
 
-async fn connection(
-    shared: Arc<Shared>,
-    stream: std::net::TcpStream,
-    address: SocketAddr,
-    held: Arc<dyn Any + Send + Sync>,
-) {
+async fn connection(shared: Arc<Shared>, stream: std::net::TcpStream, address: SocketAddr, held: Arc<Held>) {
     let stream = match TcpStream::from_std(stream) {
         Ok(stream) => stream,
         Err(error) => return warn!(peer = %address, error = %error, "connection could not be served"),
     };
-    match &shared.tls {
+    if let Some(until) = held.place.waits_until() {
+        debug!(peer = %address, "connection waits, since others of its address broke the rules");
+        Box::pin(wait(&shared.drain, until)).await;
+    }
+    let ended = match &shared.tls {
         None => speak(&shared, stream, Peer { address: address.ip(), certificate: None }, &held).await,
         // In a box, since it is twice as large.
         Some(tls) => Box::pin(speak_tls(&shared, tls, stream, address, &held)).await,
+    };
+    if ended == Ended::ByPenalty {
+        shared.edge.front.metrics.penalised();
+        let place = Arc::clone(&held.place);
+        drop(held);
+        Box::pin(wait(&shared.drain, place.penalise())).await;
     }
-    drop(held);
 }
 
-async fn speak_tls(
-    shared: &Arc<Shared>,
-    tls: &Tls,
-    stream: TcpStream,
-    address: SocketAddr,
-    held: &Arc<dyn Any + Send + Sync>,
-) {
+/// Waits, unless the gateway stops.
+async fn wait(drain: &Drain, until: Instant) {
+    tokio::select! {
+        () = sleep_until(until) => {}
+        () = drain.requested() => {}
+    }
+}
+
+async fn speak_tls(shared: &Arc<Shared>, tls: &Tls, stream: TcpStream, address: SocketAddr, held: &Arc<Held>) -> Ended {
     match tls.accept(stream).await {
         Ok((stream, certificate)) => speak(shared, stream, Peer { address: address.ip(), certificate }, held).await,
-        Err(error) => debug!(peer = %address, error = %error, "connection ended in its handshake"),
+        Err(error) => {
+            debug!(peer = %address, error = %error, "connection ended in its handshake");
+            Ended::Otherwise
+        }
     }
 }
 
 /// Serves a connection's requests.
-async fn speak<S>(shared: &Arc<Shared>, stream: S, peer: Peer, held: &Arc<dyn Any + Send + Sync>)
+async fn speak<S>(shared: &Arc<Shared>, stream: S, peer: Peer, held: &Arc<Held>) -> Ended
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let stream = FirstBytes::new(Stall::new(Joined(stream), shared.write_timeout), shared.header_read_timeout);
     let stream = TokioIo::new(stream);
-    let line = Arc::new(Line { peer, held: Arc::clone(held), sessions: shared.sessions.clone() });
+    let line = Arc::new(Line { peer, held: Arc::<Held>::clone(held), sessions: shared.sessions.clone() });
     let calls = Calls::default();
     let service = service_fn(|request: Request<Incoming>| {
         let (edge, line, waiting) = (Arc::clone(&shared.edge), Arc::clone(&line), calls.begin());
@@ -223,9 +241,19 @@ where
             }
         }
     });
-    if let Err(error) = calls.go_before(served).await {
-        debug!(peer = %line.peer.address, error, "connection ended with an error");
+    match calls.go_before(served).await {
+        Ok(()) => Ended::Otherwise,
+        Err(error) => {
+            debug!(peer = %line.peer.address, error, "connection ended with an error");
+            if is_penalty(&*error) { Ended::ByPenalty } else { Ended::Otherwise }
+        }
     }
+}
+
+/// Whether a connection was ended because its client did what HTTP/2 does not allow, or more of it than anybody needs.
+fn is_penalty(error: &(dyn Error + 'static)) -> bool {
+    let of_http2 = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
+    of_http2.is_some_and(|error| error.is_library() && error.is_go_away())
 }
 
 fn note_panic(ended: Result<(), JoinError>) {

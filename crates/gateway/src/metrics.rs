@@ -49,6 +49,7 @@ struct Counters {
     requests: Family<Labels, Counter>,
     durations: Family<TimeLabels, Histogram>,
     connections: Gauge,
+    penalties: Counter,
     guard: guard::Metrics,
     catalog: CatalogMetrics,
     /// Those of each method that was called, by protocol: looked up by what a request has, without making labels of it.
@@ -72,6 +73,7 @@ impl Metrics {
             requests: Family::default(),
             durations: Family::new_with_constructor(histogram),
             connections: Gauge::default(),
+            penalties: Counter::default(),
             guard: guard::Metrics::register(registry.sub_registry_with_prefix("gateway")),
             catalog: CatalogMetrics::register(registry),
             known: RwLock::default(),
@@ -81,6 +83,8 @@ impl Metrics {
         let durations = "Time from a request to the end of its answer, by protocol and method";
         registry.register_with_unit("gateway_request_duration", durations, Unit::Seconds, counters.durations.clone());
         registry.register("gateway_connections", "Connections that are open", counters.connections.clone());
+        let penalties = "Connections that were ended because their clients broke the rules of HTTP/2";
+        registry.register("gateway_penalties", penalties, counters.penalties.clone());
         Metrics(Arc::new(counters))
     }
 
@@ -98,6 +102,11 @@ impl Metrics {
     pub(crate) fn connection(&self) -> OpenConnection {
         self.0.connections.inc();
         OpenConnection(self.0.connections.clone())
+    }
+
+    /// Counts a connection whose client broke the rules.
+    pub(crate) fn penalised(&self) {
+        self.0.penalties.inc();
     }
 
     /// Begins to measure a request.
