@@ -297,3 +297,21 @@ impl Service<Request<Body>> for Served {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes of a block that the system's allocator keeps at hand for its thread.
+    const AT_HAND_BYTES: usize = 1_032;
+
+    #[tokio::test]
+    async fn a_call_takes_blocks_that_are_at_hand() {
+        let (mut upstream, _slot) = Upstream::in_process("parrot");
+
+        let call = size_of_val(&*upstream.call(Request::new(Body::empty())));
+        let attempt = size_of_val(&*upstream.pool.call(Request::new(Body::empty())));
+
+        assert!(call < AT_HAND_BYTES && attempt < AT_HAND_BYTES, "a call takes {call} bytes, an attempt {attempt}");
+    }
+}
