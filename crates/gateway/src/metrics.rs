@@ -2,6 +2,7 @@
 
 use crate::catalog::CatalogMetrics;
 use crate::edge::Witness;
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use foldhash::HashMap;
 use http::{HeaderMap, HeaderName};
@@ -13,7 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 use tonic::body::Body;
@@ -53,8 +54,11 @@ struct Counters {
     guard: guard::Metrics,
     catalog: CatalogMetrics,
     /// Those of each method that was called, by protocol: looked up by what a request has, without making labels of it.
-    known: RwLock<HashMap<&'static str, HashMap<String, Arc<OfMethod>>>>,
+    known: ArcSwap<Known>,
 }
+
+/// The counters of methods, by protocol and name.
+type Known = HashMap<&'static str, HashMap<String, Arc<OfMethod>>>;
 
 /// The counters of one method in one protocol.
 #[derive(Debug)]
@@ -76,7 +80,7 @@ impl Metrics {
             penalties: Counter::default(),
             guard: guard::Metrics::register(registry.sub_registry_with_prefix("gateway")),
             catalog: CatalogMetrics::register(registry),
-            known: RwLock::default(),
+            known: ArcSwap::default(),
         };
         let requests = "Requests answered, by protocol, method and gRPC code";
         registry.register("gateway_requests", requests, counters.requests.clone());
@@ -117,21 +121,24 @@ impl Metrics {
 }
 
 impl Counters {
-    fn of(&self, protocol: &'static str, method: &str) -> Arc<OfMethod> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(counters) = known.get(protocol).and_then(|methods| methods.get(method)) {
-            return Arc::clone(counters);
-        }
-        drop(known);
+    /// Makes the counters of a method that is called for the first time.
+    fn know(&self, protocol: &'static str, method: &str) {
         let labels = TimeLabels { protocol, method: method.to_owned() };
         let duration = self.durations.get_or_create(&labels).clone();
         let counters = Arc::new(OfMethod { duration, by_code: [const { OnceLock::new() }; CODES] });
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(known.entry(protocol).or_default().entry(method.to_owned()).or_insert(counters))
+        self.known.rcu(|known| {
+            let mut known = Known::clone(known);
+            known.entry(protocol).or_default().entry(method.to_owned()).or_insert_with(|| Arc::clone(&counters));
+            known
+        });
     }
 
     fn note(&self, protocol: &'static str, method: &str, code: Code, seconds: f64) {
-        let counters = self.of(protocol, method);
+        let known = self.known.load();
+        let Some(counters) = known.get(protocol).and_then(|methods| methods.get(method)) else {
+            self.know(protocol, method);
+            return self.note(protocol, method, code, seconds);
+        };
         counters.duration.observe(seconds);
         let counter = || {
             let labels = Labels { protocol, method: method.to_owned(), code: format!("{code:?}") };
