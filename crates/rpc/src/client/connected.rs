@@ -1,6 +1,6 @@
 //! The connections to one endpoint: one for all callers, and one more of each worker that calls it.
 
-use super::http2::{Dialling, Sender};
+use super::http2::{Dialling, End, Sender};
 use crate::workers::{self, WORKERS_MAX};
 use arc_swap::ArcSwapOption;
 use hyper::rt::Executor;
@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 /// How long a worker waits after its connection has ended, or could not be opened, before it opens another. Its calls take the one of all meanwhile.
@@ -41,7 +40,7 @@ struct OfWorker {
 #[derive(Debug)]
 struct Beside {
     sender: Sender,
-    first_ended: CancellationToken,
+    end_of_first: End,
 }
 
 impl Connected {
@@ -57,43 +56,51 @@ impl Connected {
     }
 
     pub(crate) fn is_up(&self) -> bool {
-        self.first.borrow().as_ref().is_some_and(|first| !first.is_closed())
+        let own = self.of_worker().and_then(|(workers, worker)| workers.usable(worker, |_| ()));
+        own.is_some() || self.first.borrow().as_ref().is_some_and(|first| !first.is_closed())
     }
 
-    /// The connection for a call that is made here.
+    /// The connection for a call that is made here. Who has one of his own does not look at that of all, which is all threads' to look at.
     pub(crate) fn sender(&self) -> Option<Sender> {
-        let first = self.first.borrow();
-        let first = first.as_ref()?;
-        let own = self
-            .of_workers
-            .as_ref()
-            .zip(workers::current())
-            .and_then(|(workers, worker)| workers.sender(worker, first));
-        Some(own.unwrap_or_else(|| first.clone()))
+        let worker = self.of_worker();
+        let own = worker.and_then(|(workers, worker)| workers.usable(worker, Sender::clone));
+        own.or_else(|| {
+            let first = self.first.borrow().clone()?;
+            worker.into_iter().for_each(|(workers, worker)| workers.open(worker, &first));
+            Some(first)
+        })
+    }
+
+    /// The worker that calls, if it is to have a connection of its own.
+    fn of_worker(&self) -> Option<(&OfWorkers, usize)> {
+        self.of_workers.as_ref().zip(workers::current())
     }
 }
 
 impl OfWorkers {
-    fn sender(&self, worker: usize, first: &Sender) -> Option<Sender> {
+    /// Takes something of a worker's connection, if calls can be made over it.
+    fn usable<T>(&self, worker: usize, take: impl FnOnce(&Sender) -> T) -> Option<T> {
+        let beside = self.workers[worker].connection.load();
+        beside.as_ref().filter(|beside| beside.is_usable()).map(|beside| take(&beside.sender))
+    }
+
+    /// Opens the connection of a worker that has none.
+    fn open(&self, worker: usize, first: &Sender) {
         let place = &self.workers[worker];
-        if let Some(beside) = &*place.connection.load() {
-            return beside.is_usable().then(|| beside.sender.clone());
+        if place.connection.load().is_none() && !place.is_kept.swap(true, Ordering::AcqRel) {
+            TokioExecutor::new().execute(self.clone().keep(worker, first.end()));
         }
-        if !place.is_kept.swap(true, Ordering::AcqRel) {
-            TokioExecutor::new().execute(self.clone().keep(worker, first.ended()));
-        }
-        None
     }
 
     /// Opens the connection of a worker, and lets go of it when it has ended, or the first one has.
-    async fn keep(self, worker: usize, first_ended: CancellationToken) {
+    async fn keep(self, worker: usize, end_of_first: End) {
         let place = &self.workers[worker];
         match self.dialling.dial().await {
             Ok((sender, ended)) => {
-                place.connection.store(Some(Arc::new(Beside { sender, first_ended: first_ended.clone() })));
+                place.connection.store(Some(Arc::new(Beside { sender, end_of_first: end_of_first.clone() })));
                 tokio::select! {
                     () = ended => {}
-                    () = first_ended.cancelled() => {}
+                    () = end_of_first.reached() => {}
                 }
                 place.connection.store(None);
             }
@@ -108,6 +115,6 @@ impl OfWorkers {
 
 impl Beside {
     fn is_usable(&self) -> bool {
-        !self.sender.is_closed() && !self.first_ended.is_cancelled()
+        !self.sender.is_closed() && !self.end_of_first.has_come()
     }
 }

@@ -17,6 +17,7 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -54,7 +55,42 @@ const OF_ONE_CALL: [HeaderName; 3] =
 pub(crate) struct Sender {
     requests: SendRequest<Bytes>,
     calls: Calls,
-    gone: CancellationToken,
+    end: End,
+}
+
+/// Whether a connection takes no more calls. Looking is a load: callers on all threads do it for each call.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct End(Arc<Ending>);
+
+#[derive(Debug, Default)]
+struct Ending {
+    has_come: AtomicBool,
+    told: CancellationToken,
+}
+
+/// Has the end come when it is dropped.
+struct AtDrop(End);
+
+impl End {
+    pub(crate) fn has_come(&self) -> bool {
+        self.0.has_come.load(Ordering::Acquire)
+    }
+
+    fn comes(&self) {
+        self.0.has_come.store(true, Ordering::Release);
+        self.0.told.cancel();
+    }
+
+    /// Waits for it.
+    pub(crate) async fn reached(self) {
+        self.0.told.cancelled().await;
+    }
+}
+
+impl Drop for AtDrop {
+    fn drop(&mut self) {
+        self.0.comes();
+    }
 }
 
 /// How a connection to an endpoint is opened.
@@ -84,10 +120,10 @@ impl Dialling {
             Ok(Err(error)) => return Err(Arc::new(error)),
             Err(elapsed) => return Err(Arc::new(elapsed)),
         };
-        let gone = CancellationToken::new();
-        let (pings, over) = (connection.ping_pong(), gone.clone().drop_guard());
+        let end = End::default();
+        let (pings, over) = (connection.ping_pong(), AtDrop(end.clone()));
         let calls = Calls::default();
-        let sender = Sender { requests, calls: calls.clone(), gone: gone.clone() };
+        let sender = Sender { requests, calls: calls.clone(), end: end.clone() };
         // Ends with the connection, which ends with its last call.
         TokioExecutor::new().execute(async move {
             let running = pin!(async {
@@ -101,7 +137,7 @@ impl Dialling {
             calls.go_before(running).await;
             drop(over);
         });
-        Ok((sender, async move { gone.cancelled().await }))
+        Ok((sender, end.reached()))
     }
 }
 
@@ -119,18 +155,18 @@ async fn silence(pings: Option<PingPong>, keepalive: Duration) {
 impl Sender {
     /// Whether it takes no more calls.
     pub(crate) fn is_closed(&self) -> bool {
-        self.gone.is_cancelled()
+        self.end.has_come()
     }
 
-    /// Cancelled when it takes no more calls.
-    pub(crate) fn ended(&self) -> CancellationToken {
-        self.gone.clone()
+    /// When it takes no more calls.
+    pub(crate) fn end(&self) -> End {
+        self.end.clone()
     }
 
     /// Makes a call. Dropping the future, or the body of the answer, cancels it.
     pub(crate) async fn send(mut self, request: Box<Request<Body>>) -> Result<Response<Body>, Failed> {
         if let Err(error) = poll_fn(|context| self.requests.poll_ready(context)).await {
-            self.gone.cancel();
+            self.end.comes();
             return Err(Failed::Returned(request, Arc::new(error)));
         }
         let _waiting = self.calls.begin();

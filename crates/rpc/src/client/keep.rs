@@ -38,7 +38,7 @@ pub(super) async fn keep(shared: Arc<Shared>, mut endpoints: Endpoints) {
         for change in deltas(&before, &listed) {
             apply(&shared, &mut known, &mut connections, change);
         }
-        shared.members.send_replace(known.iter().map(|(member, _)| member.clone()).collect());
+        shared.members.store(Arc::new(known.iter().map(|(member, _)| member.clone()).collect()));
         shared.tell();
         while connections.try_join_next().is_some() {}
         if endpoints.changed().await.is_err() {

@@ -10,12 +10,13 @@ use super::metrics::{Again, ServiceMetrics};
 use super::pick::{ENDPOINTS_MAX, Gate, Rule, Seen, ejections_max, eligible};
 use super::view::{EndpointView, Reached};
 use super::{Attempt, Fault, Interview, Methods, PoolConfig, Wanted};
+use arc_swap::ArcSwap;
 use breaker::{Breaker, OwnedPermit, State};
 use discovery::{Endpoints, Standing};
 use http::{Request, Response};
 use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -47,12 +48,14 @@ pub(super) struct Shared {
     pub(super) config: PoolConfig,
     methods: Methods,
     metrics: ServiceMetrics,
-    pub(super) members: watch::Sender<Arc<[Member]>>,
+    pub(super) members: ArcSwap<Vec<Member>>,
     /// Counts what may make a call possible: an endpoint came, a line is up.
     news: watch::Sender<u64>,
     ejected: Arc<AtomicUsize>,
     /// Since when no endpoint could be reached.
     unusable_since: Mutex<Option<Instant>>,
+    /// Whether there is such a time, so that the lock is not taken for each call.
+    is_unusable: AtomicBool,
     /// Of the list, for operators.
     endpoints: Option<Endpoints>,
     /// By whom endpoints are asked before they are called.
@@ -114,13 +117,13 @@ impl Pool {
         let shared = Shared::new(service, config, methods, metrics);
         let listed = discovery::Endpoint::at(SocketAddr::from(([127, 0, 0, 1], 0)));
         let endpoint = shared.endpoint("in process".into(), Line::InProcess(server))?;
-        shared.members.send_replace(Arc::new([Member { listed, is_near: true, endpoint: Arc::new(endpoint) }]));
+        shared.members.store(Arc::new(vec![Member { listed, is_near: true, endpoint: Arc::new(endpoint) }]));
         Ok(Pool(Arc::new(Kept { shared: Arc::new(shared), _keeper: JoinSet::new() })))
     }
 
     /// Whether a call would find an endpoint.
     pub(crate) fn is_reached(&self) -> bool {
-        self.0.shared.members.borrow().iter().any(|member| member.endpoint.line.is_up())
+        self.0.shared.members.load().iter().any(|member| member.endpoint.line.is_up())
     }
 
     /// Wakes when endpoints or lines have come or gone.
@@ -138,12 +141,12 @@ impl Pool {
             in_flight: member.endpoint.load.in_flight(),
             takes: member.endpoint.load.estimate(now),
         };
-        self.0.shared.members.borrow().iter().map(view).collect()
+        self.0.shared.members.load().iter().map(view).collect()
     }
 
     /// The breaker of an endpoint.
     pub(crate) fn breaker(&self, name: &str) -> Option<Breaker> {
-        let members = self.0.shared.members.borrow();
+        let members = self.0.shared.members.load();
         members.iter().find(|member| &*member.endpoint.name == name).map(|member| member.endpoint.breaker.clone())
     }
 
@@ -162,10 +165,11 @@ impl Shared {
             config,
             methods,
             metrics,
-            members: watch::Sender::new(Arc::new([])),
+            members: ArcSwap::default(),
             news: watch::Sender::new(0),
             ejected: Arc::default(),
             unusable_since: Mutex::new(None),
+            is_unusable: AtomicBool::new(false),
             endpoints: None,
             interview: None,
         }
@@ -190,7 +194,7 @@ impl Shared {
         let tried = request.extensions_mut().remove::<Tried>().unwrap_or_default();
         let mut need = Need { tried, wanted: request.extensions().get().copied() };
         let terms = Terms::of(&request, &self.methods, &self.config);
-        let mut left = self.members.borrow().len().max(1);
+        let mut left = self.members.load().len().max(1);
         loop {
             // Few calls wait, and those in a room of their own.
             let Picked { endpoint, permit } = match self.try_to_pick(&need) {
@@ -220,7 +224,7 @@ impl Shared {
             }
             let patience = self.patience();
             if patience.is_zero() || !matches!(timeout(patience, news.changed()).await, Ok(Ok(()))) {
-                let members = self.members.borrow().clone();
+                let members = self.members.load();
                 return Err(members.first().map_or(Fault::NoEndpoint, |member| member.endpoint.line.absence()));
             }
         }
@@ -230,15 +234,19 @@ impl Shared {
     fn patience(&self) -> Duration {
         let mut since = self.unusable_since.lock().unwrap_or_else(PoisonError::into_inner);
         let since = *since.get_or_insert_with(Instant::now);
+        self.is_unusable.store(true, Ordering::Relaxed);
         Duration::from_millis(self.config.failfast_ms).saturating_sub(since.elapsed())
     }
 
     fn try_to_pick(&self, need: &Need) -> Option<Picked> {
-        let members = self.members.borrow().clone();
+        let members = self.members.load();
         let picked = self.choose(&self.admitted(&members, need.wanted), &need.tried)?;
-        // The lock is free nearly always, and who finds it taken leaves the note to the next call.
-        if let Ok(mut since) = self.unusable_since.try_lock() {
+        // Who finds the lock taken leaves the note to the next call.
+        if self.is_unusable.load(Ordering::Relaxed)
+            && let Ok(mut since) = self.unusable_since.try_lock()
+        {
             *since = None;
+            self.is_unusable.store(false, Ordering::Relaxed);
         }
         Some(picked)
     }
