@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{JoinError, JoinSet, yield_now};
 use tokio::time::{Instant, sleep_until};
 use tonic::body::Body;
 use tracing::{debug, error, warn};
@@ -110,6 +110,8 @@ pub(crate) async fn serve(port: Port, edge: Edge, config: Config, drain: Drain) 
             Some(worker) => connections.spawn_on(connection, worker),
             None => connections.spawn(connection),
         };
+        // Those that come by the thousand come after the calls of those that are there.
+        yield_now().await;
     }
     drop(listener);
     // Sockets that were about to open are closed, and none opens any more.
