@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 const BATCH: usize = 20;
 /// How long an attacker goes on, over as many connections as it takes.
 const ATTACK: Duration = Duration::from_secs(2);
-/// Connections that it gets in this time at most, since each waits 100 ms longer than the one before. There were 300 to 500 in a second.
+/// Connections that it gets in this time at most, since each waits 100 ms longer than the one before. There were 1,910 of rapid resets without it.
 const CONNECTIONS_MAX: usize = 22;
 
 /// The id of the n-th stream of a client.

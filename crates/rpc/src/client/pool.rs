@@ -10,14 +10,14 @@ use super::metrics::{Again, ServiceMetrics};
 use super::pick::{ENDPOINTS_MAX, Gate, Rule, Seen, ejections_max, eligible};
 use super::view::{EndpointView, Reached};
 use super::{Attempt, Fault, Interview, Methods, PoolConfig, Wanted};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use breaker::{Breaker, OwnedPermit, State};
 use discovery::{Endpoints, Standing};
 use http::{Request, Response};
 use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -53,9 +53,7 @@ pub(super) struct Shared {
     news: watch::Sender<u64>,
     ejected: Arc<AtomicUsize>,
     /// Since when no endpoint could be reached.
-    unusable_since: Mutex<Option<Instant>>,
-    /// Whether there is such a time, so that the lock is not taken for each call.
-    is_unusable: AtomicBool,
+    unusable_since: ArcSwapOption<Instant>,
     /// Of the list, for operators.
     endpoints: Option<Endpoints>,
     /// By whom endpoints are asked before they are called.
@@ -168,8 +166,7 @@ impl Shared {
             members: ArcSwap::default(),
             news: watch::Sender::new(0),
             ejected: Arc::default(),
-            unusable_since: Mutex::new(None),
-            is_unusable: AtomicBool::new(false),
+            unusable_since: ArcSwapOption::empty(),
             endpoints: None,
             interview: None,
         }
@@ -232,21 +229,20 @@ impl Shared {
 
     /// How much longer calls wait for an endpoint.
     fn patience(&self) -> Duration {
-        let mut since = self.unusable_since.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = *since.get_or_insert_with(Instant::now);
-        self.is_unusable.store(true, Ordering::Relaxed);
+        let since = self.unusable_since.load().as_deref().copied().unwrap_or_else(|| {
+            let now = Instant::now();
+            self.unusable_since.store(Some(Arc::new(now)));
+            now
+        });
         Duration::from_millis(self.config.failfast_ms).saturating_sub(since.elapsed())
     }
 
     fn try_to_pick(&self, need: &Need) -> Option<Picked> {
         let members = self.members.load();
         let picked = self.choose(&self.admitted(&members, need.wanted), &need.tried)?;
-        // Who finds the lock taken leaves the note to the next call.
-        if self.is_unusable.load(Ordering::Relaxed)
-            && let Ok(mut since) = self.unusable_since.try_lock()
-        {
-            *since = None;
-            self.is_unusable.store(false, Ordering::Relaxed);
+        // Looked at first, since nearly always there is nothing to forget.
+        if self.unusable_since.load().is_some() {
+            self.unusable_since.store(None);
         }
         Some(picked)
     }
