@@ -3,6 +3,7 @@
 //! The future of a unary call is what thousands of callers that wait at once are made of, so nothing is kept in it that is not needed any
 //! more, and what few calls need is in a box of its own.
 
+use crate::called::{Called, refuse_call};
 use crate::codec::Raw;
 use crate::headers::StreamForm;
 use crate::refused::Refused;
@@ -10,7 +11,6 @@ use crate::request::{Head, Wanted};
 use crate::rule::{Body as Bound, Route};
 use crate::status::Names;
 use crate::stream::Feed;
-use crate::transcoder::{Called, refuse_call};
 use crate::upload::Refusals;
 use crate::{answer, exchange};
 use bytes::Bytes;

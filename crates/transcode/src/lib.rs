@@ -7,6 +7,7 @@
 mod answer;
 mod bind;
 mod call;
+mod called;
 mod codec;
 mod config;
 mod decode;
@@ -37,6 +38,7 @@ mod upload;
 mod violation;
 mod wire;
 
+pub use called::Called;
 pub use config::Config;
 pub use decode::Unknown;
 pub use error::Error;
@@ -45,4 +47,4 @@ pub use openapi::{Document, Guards, Security};
 pub use plan::Plan;
 pub use reference::{Defaults, Reference};
 pub use rules::{Rule, Rules};
-pub use transcoder::{Called, Conflict, Transcoder};
+pub use transcoder::{Conflict, Transcoder};

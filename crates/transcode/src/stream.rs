@@ -3,10 +3,10 @@
 //! Events: HTML, "Server-sent events"; the last one, `event: status`, tells how the stream ended, which the format itself cannot.
 
 use crate::answer;
+use crate::called::Called;
 use crate::headers::StreamForm;
 use crate::rule::Route;
 use crate::status::{Names, Statuses};
-use crate::transcoder::Called;
 use crate::upload::Refusals;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};

@@ -1,6 +1,7 @@
 //! Takes a request from HTTP to gRPC and its answer back.
 
 use crate::call::Call;
+use crate::called::{Called, refuse, refuse_call};
 use crate::refused::Refused;
 use crate::request::{Binding, Head};
 use crate::router::{Found, Router};
@@ -18,7 +19,6 @@ use prost_reflect::DescriptorPool;
 use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -40,35 +40,6 @@ pub struct Conflict {
     pub served: Rule,
     /// The one that is not.
     pub refused: Rule,
-}
-
-/// What a request called, in the extensions of its answer.
-#[derive(Debug, Clone)]
-pub struct Called {
-    method: Option<Arc<str>>,
-    code: Arc<AtomicI32>,
-}
-
-impl Called {
-    pub(crate) fn new(method: Option<Arc<str>>, code: Code) -> Self {
-        Called { method, code: Arc::new(AtomicI32::new(code as i32)) }
-    }
-
-    /// `package.Service/Method`, if the path led to one.
-    #[must_use]
-    pub fn method(&self) -> Option<&str> {
-        self.method.as_deref()
-    }
-
-    /// How the call ended; CANCELLED as long as its stream has not.
-    #[must_use]
-    pub fn code(&self) -> Code {
-        Code::from_i32(self.code.load(Ordering::Relaxed))
-    }
-
-    pub(crate) fn ended(&self, code: Code) {
-        self.code.store(code as i32, Ordering::Relaxed);
-    }
 }
 
 impl Transcoder {
@@ -221,17 +192,6 @@ where
     let mut upload = Upload::new(body, binding, config.body_bytes_max, idle_max);
     upload.is_one_message_each = is_one_message_each;
     Ok(upload.into_messages())
-}
-
-fn refuse(statuses: &Statuses, refused: &Refused, method: Option<Arc<str>>, names: Names<'_>) -> Response<Body> {
-    let mut response = statuses.response(refused, names);
-    response.extensions_mut().insert(Called::new(method, refused.status.code()));
-    response
-}
-
-/// Tells an error of a call that has a route.
-pub(crate) fn refuse_call(route: &Route, refused: &Refused, names: Names<'_>) -> Response<Body> {
-    refuse(&route.rpc.statuses, refused, Some(Arc::clone(&route.rpc.name)), names)
 }
 
 /// Tells which methods a path has (RFC 9110 9.3.7).
