@@ -12,7 +12,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use lifecycle::Drain;
 use rpc::{Calls, Seat, Workers};
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
 use std::error::Error;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -30,6 +33,11 @@ use tracing::{debug, error, warn};
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// The largest buffer of an HTTP/1 connection: four times the largest head, so that bodies are read in large pieces.
 const BUFFER_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes of answers that wait in the system for room in the window of their client, at most. 256 KiB: a turn's writes. Linux lets them grow to
+/// 4 MiB, which every client has that reads nothing.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES_MAX: u32 = 256 << 10;
 
 /// What hyper takes when it is told nothing, and has room for on the stack.
 const HEADERS_MAX_OF_HYPER: usize = 100;
@@ -69,6 +77,14 @@ enum Ended {
     /// Its client broke the rules.
     ByPenalty,
     Otherwise,
+}
+
+/// Opens a port; its connections have the options that it has.
+pub(crate) async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await?;
+    #[cfg(target_os = "linux")]
+    SockRef::from(&listener).set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
+    Ok(listener)
 }
 
 /// Serves the port until the drain is requested; then the connections, for as long as they are given.
@@ -264,5 +280,20 @@ fn is_penalty(error: &(dyn Error + 'static)) -> bool {
 fn note_panic(ended: Result<(), JoinError>) {
     if let Err(error) = ended {
         error!(error = %error, "connection panicked");
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_bounds_what_its_client_does_not_read() {
+        let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let address = listener.local_addr().unwrap();
+
+        let (_client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+
+        assert_eq!(SockRef::from(&accepted.unwrap().0).tcp_notsent_lowat().unwrap(), UNSENT_BYTES_MAX);
     }
 }

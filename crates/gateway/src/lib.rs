@@ -48,7 +48,6 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::sync::Arc;
-use tokio::net::TcpListener;
 use tracing::info;
 
 /// Writes all metrics of the process in the OpenMetrics text format.
@@ -93,7 +92,7 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Gate
     let guard = Guard::sharing(config.guard.clone(), access::defaults(), deps.metrics.guard(), &deps.jetstream);
     let guard = guard.await.map_err(Error::Guard)?;
     let listen = |source| Error::Listen { address: deps.listen, source };
-    let listener = TcpListener::bind(deps.listen).await.map_err(listen)?;
+    let listener = connections::listen(deps.listen).await.map_err(listen)?;
     let local_address = listener.local_addr().map_err(listen)?;
 
     let workers = workers(&config, &deps.upstreams)?;
