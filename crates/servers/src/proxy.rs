@@ -15,8 +15,16 @@ const CHUNK_BYTES: usize = 16 * 1024;
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
-    mode: watch::Sender<Mode>,
+    state: watch::Sender<State>,
     _accepting: JoinSet<()>,
+}
+
+/// How the line is.
+#[derive(Debug, Clone, Copy)]
+struct State {
+    mode: Mode,
+    /// How often it was cut: a connection ends with the next one, also if the line is whole again before it has looked.
+    cuts: u64,
 }
 
 /// What happens to what passes.
@@ -46,10 +54,10 @@ impl Proxy {
     pub async fn start(target: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
         let address = listener.local_addr().expect("a bound port has an address");
-        let (mode, seen) = watch::channel(Mode::Pass);
+        let (state, seen) = watch::channel(State { mode: Mode::Pass, cuts: 0 });
         let mut accepting = JoinSet::new();
         accepting.spawn(accept(listener, target, seen));
-        Proxy { address, mode, _accepting: accepting }
+        Proxy { address, state, _accepting: accepting }
     }
 
     /// Where clients connect to.
@@ -60,57 +68,64 @@ impl Proxy {
 
     /// Delays what passes, in each direction.
     pub fn delay(&self, by: Duration) {
-        self.mode.send_replace(Mode::Delay(by));
+        self.turn(Mode::Delay(by));
     }
 
     /// Resets all connections, and new ones as they come.
     pub fn cut(&self) {
-        self.mode.send_replace(Mode::Cut);
+        self.state.send_modify(|state| *state = State { mode: Mode::Cut, cuts: state.cuts + 1 });
     }
 
     /// Holds up everything in both directions; connections stand.
     pub fn black_hole(&self) {
-        self.mode.send_replace(Mode::BlackHole);
+        self.turn(Mode::BlackHole);
     }
 
     /// Holds up what the server says; what the client says passes.
     pub fn black_hole_answers(&self) {
-        self.mode.send_replace(Mode::BlackHoleAnswers);
+        self.turn(Mode::BlackHoleAnswers);
     }
 
     /// Lets everything pass again, what was held up first.
     pub fn heal(&self) {
-        self.mode.send_replace(Mode::Pass);
+        self.turn(Mode::Pass);
+    }
+
+    fn turn(&self, mode: Mode) {
+        self.state.send_modify(|state| state.mode = mode);
     }
 }
 
-async fn accept(listener: TcpListener, target: SocketAddr, mode: watch::Receiver<Mode>) {
+async fn accept(listener: TcpListener, target: SocketAddr, state: watch::Receiver<State>) {
     let mut lines = JoinSet::new();
     loop {
         tokio::select! {
             Ok((client, _)) = listener.accept() => {
-                lines.spawn(connect(client, target, mode.clone()));
+                lines.spawn(connect(client, target, state.clone()));
             }
             Some(_) = lines.join_next() => {}
         }
     }
 }
 
-async fn connect(client: TcpStream, target: SocketAddr, mode: watch::Receiver<Mode>) {
-    let mut cut = mode.clone();
-    if *cut.borrow() == Mode::Cut {
+async fn connect(client: TcpStream, target: SocketAddr, state: watch::Receiver<State>) {
+    let mut cut = state.clone();
+    let State { mode, cuts } = *cut.borrow();
+    if mode == Mode::Cut {
         return reset(&client);
     }
     let Ok(server) = TcpStream::connect(target).await else { return reset(&client) };
     // Small messages must not wait for each other.
     drop((client.set_nodelay(true), server.set_nodelay(true)));
     let ((client_reads, client_writes), (server_reads, server_writes)) = (client.into_split(), server.into_split());
-    let there = pump(client_reads, server_writes, mode.clone(), Direction::ToServer);
-    let back = pump(server_reads, client_writes, mode, Direction::ToClient);
+    let there = pump(client_reads, server_writes, state.clone(), Direction::ToServer);
+    let back = pump(server_reads, client_writes, state, Direction::ToClient);
     tokio::select! {
-        () = async { tokio::join!(there, back); } => {}
+        // What was held up is lost with its line.
+        biased;
         // Dropping both ends with bytes unread resets them.
-        _ = cut.wait_for(|mode| *mode == Mode::Cut) => {}
+        _ = cut.wait_for(|state| state.cuts != cuts) => {}
+        () = async { tokio::join!(there, back); } => {}
     }
 }
 
@@ -122,13 +137,14 @@ fn reset(client: &TcpStream) {
 async fn pump(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
-    mut mode: watch::Receiver<Mode>,
+    mut state: watch::Receiver<State>,
     direction: Direction,
 ) {
     let mut chunk = vec![0; CHUNK_BYTES];
     while let Ok(read @ 1..) = from.read(&mut chunk).await {
-        let Ok(found) = mode.wait_for(|mode| passes(*mode, direction)).await.map(|mode| *mode) else { return };
-        if let Mode::Delay(by) = found {
+        let passing = state.wait_for(|state| passes(state.mode, direction)).await;
+        let Ok(State { mode, .. }) = passing.map(|state| *state) else { return };
+        if let Mode::Delay(by) = mode {
             sleep(by).await;
         }
         if to.write_all(&chunk[..read]).await.is_err() {
@@ -144,5 +160,26 @@ fn passes(mode: Mode, direction: Direction) -> bool {
         Mode::Pass | Mode::Delay(_) => true,
         Mode::BlackHoleAnswers => direction == Direction::ToServer,
         Mode::Cut | Mode::BlackHole => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_cut_line_held_up_is_lost_although_it_is_healed_at_once() {
+        let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let proxy = Proxy::start(server.local_addr().unwrap()).await;
+        let (client, accepted) = tokio::join!(TcpStream::connect(proxy.address()), server.accept());
+        let (mut client, (mut accepted, _)) = (client.unwrap(), accepted.unwrap());
+
+        proxy.black_hole();
+        client.write_all(b"held up").await.unwrap();
+        proxy.cut();
+        proxy.heal();
+
+        let passed = accepted.read(&mut [0; 16]).await;
+        assert!(matches!(passed, Ok(0) | Err(_)), "{passed:?}");
     }
 }
