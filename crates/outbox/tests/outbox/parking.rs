@@ -435,6 +435,8 @@ async fn a_payload_is_shown_only_when_it_is_asked_for(world: World) {
 
 #[tokio::test(start_paused = true)]
 async fn a_fault_that_does_not_pass_parks_its_message_after_some_tries() {
+    /// The pauses between all tries, and more.
+    const PAUSES: Duration = Duration::from_secs(300);
     /// Cannot read a row.
     #[derive(Clone)]
     struct Faulty(Arc<Mutex<u32>>);
@@ -455,6 +457,13 @@ async fn a_fault_that_does_not_pass_parks_its_message_after_some_tries() {
     let running = Running::start(|drain| async move { consume(subscription, consumer, faulty, drain).await });
 
     world.publish(&[("a", "fault")]).await;
+    eventually(PAUSES, async || match *handler.0.lock().unwrap() {
+        Outcome::TRIES_MAX => Ok(()),
+        tries => Err(format!("{tries} tries")),
+    })
+    .await;
+    // The store's thread is none of the runtime's, so a clock that is paused would run ahead of it.
+    tokio::time::resume();
     world.are_parked(1).await;
     running.drain().await;
 
