@@ -6,7 +6,7 @@
 
 use std::hint::black_box;
 use std::time::Instant;
-use transcode::{Defaults, Plan, Reference, Unknown};
+use transcode::{Defaults, Dialect, EnumNames, Plan, Reference};
 
 /// Rounds of each; the best is what an idle machine would show.
 const ROUNDS: u32 = 15;
@@ -47,7 +47,7 @@ fn main() {
     let pool = compiler.include_imports(true).open_file("comanda/order/v1/order.proto").unwrap().descriptor_pool();
     for (name, json) in [("CreateOrderRequest", REQUEST), ("Order", ORDER)] {
         let of = pool.get_message_by_name(&format!("comanda.order.v1.{name}")).unwrap();
-        let (plan, reference) = (Plan::new(&of), Reference::new(of, Unknown::Refused));
+        let (plan, reference) = (Plan::new(&of, EnumNames::Whole), Reference::new(of, Dialect::default()));
         let wire = reference.read(json.as_bytes()).unwrap();
         println!("{name}: {} bytes of JSON, {} of protobuf", json.len(), wire.len());
         compare(

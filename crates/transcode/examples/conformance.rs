@@ -7,7 +7,7 @@
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, Value};
 use std::io::{Read, Write};
-use transcode::{Defaults, Plan, Reference, Unknown};
+use transcode::{Defaults, Dialect, Plan, Reference, Unknown};
 
 /// `conformance.WireFormat`.
 const PROTOBUF: i32 = 1;
@@ -62,7 +62,11 @@ fn answer(pool: &DescriptorPool, is_plan: bool, request: &DynamicMessage) -> Ans
     }
     let Some(of) = pool.get_message_by_name(&name) else { return skipped("this message is not known") };
     let unknown = if number("test_category") == IGNORE_UNKNOWN { Unknown::Ignored } else { Unknown::Refused };
-    let codec = Codec { plan: is_plan.then(|| Plan::new(&of)), reference: Reference::new(of.clone(), unknown) };
+    let dialect = Dialect { unknown, ..Dialect::default() };
+    let codec = Codec {
+        plan: is_plan.then(|| Plan::new(&of, dialect.enum_names)),
+        reference: Reference::new(of.clone(), dialect),
+    };
     let format = number("requested_output_format");
     let wire = if request.has_field_by_name("protobuf_payload") {
         let bytes = request.get_field_by_name("protobuf_payload").unwrap().as_bytes().unwrap().clone();

@@ -1,7 +1,7 @@
 //! Writes the answer of a unary call.
 
 use crate::etag;
-use crate::reference::{Defaults, Shown};
+use crate::reference::{Defaults, Shown, Style};
 use crate::refused::Refused;
 use crate::request::Wanted;
 use crate::rule::{Body as Bound, Route};
@@ -63,7 +63,8 @@ fn body_by_reference(route: &Route, bytes: &Bytes) -> Result<Vec<u8>, Status> {
         Bound::Field(field) => (message.get_field(field).into_owned(), field.kind()),
         Bound::None | Bound::Whole => (Value::Message(message), Kind::Message(route.rpc.output.clone())),
     };
-    let json = serde_json::to_vec(&Shown { value: &value, kind: &kind, defaults: Defaults::Written });
+    let style = Style { defaults: Defaults::Written, enum_names: route.rpc.dialect.enum_names };
+    let json = serde_json::to_vec(&Shown { value: &value, kind: &kind, style });
     json.map_err(|error| fault("the service's answer cannot be written as JSON", &error))
 }
 

@@ -18,6 +18,9 @@ pub struct Config {
     /// Services, by their full names, whose requests may have fields and parameters that they do not know. None: a client that
     /// misspells a field must hear of it.
     pub lenient_services: BTreeSet<String>,
+    /// Services, by their full names, whose enum values are called without the name of their enum in front, as `RED` for `COLOR_RED` of
+    /// `Color`. None: clients and `.proto` files call them the same.
+    pub short_enum_services: BTreeSet<String>,
 }
 
 impl Default for Config {
@@ -28,6 +31,7 @@ impl Default for Config {
             message_bytes_max: 64 << 20,
             stream_idle_max_ms: 300_000,
             lenient_services: BTreeSet::new(),
+            short_enum_services: BTreeSet::new(),
         }
     }
 }

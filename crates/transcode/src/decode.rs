@@ -3,7 +3,8 @@
 //! `prost-reflect` can do this too, and stops at the first error with a text for programmers. It is asked only for the well-known
 //! types, whose forms it knows.
 
-use crate::text::{self, Complaint, wanted};
+use crate::dialect::{Dialect, EnumNames, Unknown};
+use crate::text::{self, Complaint};
 use crate::violation::Violations;
 use prost_reflect::{
     DeserializeOptions, DynamicMessage, EnumDescriptor, ExtensionDescriptor, FieldDescriptor, Kind, MapKey,
@@ -15,19 +16,10 @@ use std::collections::HashMap;
 /// Messages within messages at most: what prost reads before it gives up.
 pub(crate) const DEPTH_MAX: usize = 99;
 
-/// What becomes of fields, and of names of enums, that the descriptors do not have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unknown {
-    /// They are complained of.
-    Refused,
-    /// They are left out, as if they had not been sent.
-    Ignored,
-}
-
 /// Reads JSON and complains.
 pub(crate) struct Reader<'v> {
     violations: &'v mut Violations,
-    unknown: Unknown,
+    dialect: Dialect,
     depth: usize,
 }
 
@@ -43,13 +35,17 @@ pub(crate) fn is_well_known(name: &str) -> bool {
 }
 
 impl<'v> Reader<'v> {
-    pub(crate) fn new(violations: &'v mut Violations, unknown: Unknown) -> Self {
-        Reader { violations, unknown, depth: 0 }
+    pub(crate) fn new(violations: &'v mut Violations, dialect: Dialect) -> Self {
+        Reader { violations, dialect, depth: 0 }
     }
 
     fn complain<T>(&mut self, path: &str, complaint: impl Into<Complaint>) -> Option<T> {
         self.violations.push(if path.is_empty() { "body" } else { path }, complaint);
         None
+    }
+
+    fn wanted(&self, kind: &Kind) -> Complaint {
+        text::wanted(kind, self.dialect.enum_names)
     }
 
     /// Reads the value of a whole field, repeated ones and maps included. `None` when it is null, or complaints were added.
@@ -97,7 +93,7 @@ impl<'v> Reader<'v> {
             let path = below(path, key);
             match map_key(&keys, key) {
                 Some(key) => map.extend(self.value(&values, json, &path).map(|value| (key, value))),
-                None => self.complain(&path, format!("has a key that {}", wanted(&keys)))?,
+                None => self.complain(&path, format!("has a key that {}", self.wanted(&keys)))?,
             }
         }
         Some(Value::Map(map))
@@ -108,8 +104,8 @@ impl<'v> Reader<'v> {
         if let Kind::Message(of) = kind {
             return self.message(of, json, path).map(Value::Message);
         }
-        if let (Kind::Enum(of), Json::String(name), Unknown::Ignored) = (kind, json, self.unknown) {
-            of.get_value_by_name(name)?;
+        if let (Kind::Enum(of), Json::String(name), Unknown::Ignored) = (kind, json, self.dialect.unknown) {
+            self.dialect.enum_names.number(of, name)?;
         }
         let value = match (kind, json) {
             (Kind::String, Json::String(text)) => Some(Value::String(text.clone())),
@@ -117,10 +113,19 @@ impl<'v> Reader<'v> {
             (Kind::Bool, Json::Bool(value)) => Some(Value::Bool(*value)),
             (Kind::Double, _) => number(json).map(Value::F64),
             (Kind::Float, _) => number(json).and_then(text::float).map(Value::F32),
-            (Kind::Enum(of), _) => enum_number(of, json).map(Value::EnumNumber),
+            (Kind::Enum(of), _) => self.enum_number(of, json).map(Value::EnumNumber),
             _ => integer(json).and_then(|number| text::whole(kind, number)),
         };
-        value.or_else(|| self.complain(path, wanted(kind)))
+        value.or_else(|| self.complain(path, self.wanted(kind)))
+    }
+
+    fn enum_number(&self, of: &EnumDescriptor, json: &Json) -> Option<i32> {
+        match json {
+            Json::String(name) => self.dialect.enum_names.number(of, name),
+            Json::Number(_) => integer(json)?.try_into().ok(),
+            Json::Null if of.full_name() == "google.protobuf.NullValue" => Some(0),
+            _ => None,
+        }
     }
 
     /// Reads a message. `None` when complaints were added.
@@ -137,9 +142,9 @@ impl<'v> Reader<'v> {
             return Some(DynamicMessage::new(of.clone()));
         }
         if is_well_known(of.full_name()) {
-            let options = DeserializeOptions::new().deny_unknown_fields(self.unknown == Unknown::Refused);
+            let options = DeserializeOptions::new().deny_unknown_fields(self.dialect.unknown == Unknown::Refused);
             let message = DynamicMessage::deserialize_with_options(of.clone(), json, &options).ok();
-            return message.or_else(|| self.complain(path, wanted(&Kind::Message(of.clone()))));
+            return message.or_else(|| self.complain(path, self.wanted(&Kind::Message(of.clone()))));
         }
         let Json::Object(entries) = json else { return self.complain(path, "must be an object") };
         if self.depth == DEPTH_MAX {
@@ -166,7 +171,7 @@ impl<'v> Reader<'v> {
                     if let Some(value) = self.extension(&extension, json, &path) {
                         message.set_extension(&extension, value);
                     }
-                } else if self.unknown == Unknown::Refused {
+                } else if self.dialect.unknown == Unknown::Refused {
                     self.violations.push(path, "is not a field here");
                 }
                 continue;
@@ -207,22 +212,14 @@ fn takes_null(kind: &Kind) -> bool {
 }
 
 fn map_key(kind: &Kind, key: &str) -> Option<MapKey> {
-    match text::value(kind, key).ok()? {
+    // A key is no enum.
+    match text::value(kind, key, EnumNames::Whole).ok()? {
         Value::Bool(key) => Some(MapKey::Bool(key)),
         Value::I32(key) => Some(MapKey::I32(key)),
         Value::I64(key) => Some(MapKey::I64(key)),
         Value::U32(key) => Some(MapKey::U32(key)),
         Value::U64(key) => Some(MapKey::U64(key)),
         Value::String(key) => Some(MapKey::String(key)),
-        _ => None,
-    }
-}
-
-fn enum_number(of: &EnumDescriptor, json: &Json) -> Option<i32> {
-    match json {
-        Json::String(name) => of.get_value_by_name(name).map(|value| value.number()),
-        Json::Number(_) => integer(json)?.try_into().ok(),
-        Json::Null if of.full_name() == "google.protobuf.NullValue" => Some(0),
         _ => None,
     }
 }

@@ -11,6 +11,7 @@ mod called;
 mod codec;
 mod config;
 mod decode;
+mod dialect;
 mod error;
 mod etag;
 mod exchange;
@@ -40,7 +41,7 @@ mod wire;
 
 pub use called::Called;
 pub use config::Config;
-pub use decode::Unknown;
+pub use dialect::{Dialect, EnumNames, Unknown};
 pub use error::Error;
 pub use messages::{OneMessageEach, StreamRoute, Takes};
 pub use openapi::{Document, Guards, Security};

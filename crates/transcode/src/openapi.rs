@@ -21,6 +21,7 @@ mod status;
 
 pub use document::{Document, Guards, Security};
 
+use crate::dialect::EnumNames;
 use crate::transcoder::Transcoder;
 use merge::{Merged, Part};
 use prost_reflect::DescriptorPool;
@@ -34,13 +35,13 @@ impl Transcoder {
     #[must_use]
     pub fn openapi(&self, document: &Document) -> Json {
         let mut merged = Merged::new(document);
-        let mut parts: Vec<(&DescriptorPool, Part<'_>)> = Vec::new();
+        let mut parts: Vec<((&DescriptorPool, EnumNames), Part<'_>)> = Vec::new();
         for route in self.router.targets() {
-            let pool = route.rpc.descriptor.parent_pool();
-            let known = parts.iter().position(|(known, _)| *known == pool);
+            let set = (route.rpc.descriptor.parent_pool(), route.rpc.dialect.enum_names);
+            let known = parts.iter().position(|(known, _)| *known == set);
             let at = known.unwrap_or(parts.len());
             if known.is_none() {
-                parts.push((pool, Part::new(document)));
+                parts.push((set, Part::new(document, set.1)));
             }
             if let Some((_, part)) = parts.get_mut(at) {
                 merged.describe(route, part);

@@ -9,6 +9,7 @@ mod tables;
 pub(crate) mod time;
 mod write;
 
+use crate::dialect::EnumNames;
 use crate::reference::Defaults;
 use prost_reflect::{DescriptorPool, FieldDescriptor, MessageDescriptor};
 use std::borrow::Cow;
@@ -26,26 +27,33 @@ pub struct Plan {
     message: usize,
 }
 
-/// The plans of all methods of a pool, which share their tables.
-pub(crate) struct Plans(Arc<Tables>);
+/// The plans of all methods of a pool. Those with the same names for enums share their tables.
+pub(crate) struct Plans(Vec<Arc<Tables>>);
 
 impl Plans {
-    pub(crate) fn new(pool: &DescriptorPool) -> Self {
-        let mut tables = Tables::default();
+    pub(crate) fn new(pool: &DescriptorPool, enum_names: impl Fn(&str) -> EnumNames) -> Self {
+        let mut all: Vec<Tables> = Vec::new();
         for service in pool.services() {
+            let enum_names = enum_names(service.full_name());
+            let at = all.iter().position(|tables| tables.enum_names == enum_names).unwrap_or_else(|| {
+                all.push(Tables::new(enum_names));
+                all.len() - 1
+            });
             for method in service.methods() {
-                tables.add(&method.input());
-                tables.add(&method.output());
+                all[at].add(&method.input());
+                all[at].add(&method.output());
             }
         }
-        Plans(Arc::new(tables))
+        Plans(all.into_iter().map(Arc::new).collect())
     }
 
     /// The plan of a message that some method has.
-    pub(crate) fn of(&self, message: &MessageDescriptor) -> Plan {
-        match self.0.place(message) {
-            Some(message) => Plan { tables: Arc::clone(&self.0), message },
-            None => Plan::new(message),
+    pub(crate) fn of(&self, message: &MessageDescriptor, enum_names: EnumNames) -> Plan {
+        let tables = self.0.iter().find(|tables| tables.enum_names == enum_names);
+        let place = tables.and_then(|tables| Some((tables, tables.place(message)?)));
+        match place {
+            Some((tables, message)) => Plan { tables: Arc::clone(tables), message },
+            None => Plan::new(message, enum_names),
         }
     }
 }
@@ -53,8 +61,8 @@ impl Plans {
 impl Plan {
     /// Compiles the tables of a message and of all that it can hold.
     #[must_use]
-    pub fn new(of: &MessageDescriptor) -> Self {
-        let mut tables = Tables::default();
+    pub fn new(of: &MessageDescriptor, enum_names: EnumNames) -> Self {
+        let mut tables = Tables::new(enum_names);
         let message = tables.add(of);
         Plan { tables: Arc::new(tables), message }
     }

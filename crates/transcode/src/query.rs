@@ -1,6 +1,7 @@
 //! Binds the query of a request: `page_size=5` or `pageSize=5`, `inner.name=a`, `tags=a&tags=b`.
 
-use crate::decode::{Unknown, field_of_key, rival};
+use crate::decode::{field_of_key, rival};
+use crate::dialect::{EnumNames, Unknown};
 use crate::rule::{Body, FieldPath, Route, as_message, set};
 use crate::violation::Violations;
 use crate::{percent, text};
@@ -44,7 +45,7 @@ impl<'r> Query<'r> {
         violations: &mut Violations,
     ) {
         let Some(path) = parameter_path(&self.route.rpc.input, name) else {
-            if self.route.rpc.unknown == Unknown::Refused {
+            if self.route.rpc.dialect.unknown == Unknown::Refused {
                 violations.push(name, "is not a query parameter here");
             }
             return;
@@ -60,7 +61,7 @@ impl<'r> Query<'r> {
         if value.is_empty() && self.route.update_mask.as_ref().is_some_and(|mask| path.first() == Some(mask)) {
             return self.given.push(path);
         }
-        match put(message, &path, value) {
+        match put(message, &path, value, self.route.rpc.dialect.enum_names) {
             Ok(()) => self.given.push(path),
             Err(complaint) => violations.push(name, complaint),
         }
@@ -101,9 +102,14 @@ pub(crate) fn bindable(route: &Route, path: &FieldPath) -> Result<(), &'static s
     }
 }
 
-fn put(message: &mut DynamicMessage, path: &FieldPath, text: &str) -> Result<(), text::Complaint> {
+fn put(
+    message: &mut DynamicMessage,
+    path: &FieldPath,
+    text: &str,
+    enum_names: EnumNames,
+) -> Result<(), text::Complaint> {
     let Some((last, parents)) = path.split_last() else { return Ok(()) };
-    let value = text::value(&last.kind(), text)?;
+    let value = text::value(&last.kind(), text, enum_names)?;
     let parent = parent(message, parents);
     if let Some(rival) = rival(parent, last) {
         return Err(format!("cannot be given together with {}", rival.json_name()).into());

@@ -1,6 +1,7 @@
 //! Reads and writes JSON through messages of `prost-reflect`: slower than a plan, and it knows every form and every complaint.
 
-use crate::decode::{self, Unknown};
+use crate::decode;
+use crate::dialect::{Dialect, EnumNames};
 use crate::plan::time;
 use crate::text;
 use crate::violation::Violations;
@@ -21,18 +22,25 @@ pub enum Defaults {
     LeftOut,
 }
 
+/// How messages are written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Style {
+    pub(crate) defaults: Defaults,
+    pub(crate) enum_names: EnumNames,
+}
+
 /// How messages of one type are read and written when it must be right rather than quick.
 #[derive(Debug, Clone)]
 pub struct Reference {
     message: MessageDescriptor,
-    unknown: Unknown,
+    dialect: Dialect,
 }
 
 impl Reference {
     /// A reference for a message.
     #[must_use]
-    pub fn new(of: MessageDescriptor, unknown: Unknown) -> Self {
-        Reference { message: of, unknown }
+    pub fn new(of: MessageDescriptor, dialect: Dialect) -> Self {
+        Reference { message: of, dialect }
     }
 
     /// Reads JSON.
@@ -42,7 +50,7 @@ impl Reference {
     pub fn read(&self, json: &[u8]) -> Result<Vec<u8>, String> {
         let value = strict_json::parse(json)?;
         let mut violations = Violations::default();
-        let read = decode::Reader::new(&mut violations, self.unknown).message(&self.message, &value, "");
+        let read = decode::Reader::new(&mut violations, self.dialect).message(&self.message, &value, "");
         violations.into_result().map_err(|refused| refused.status.message().to_owned())?;
         let message = read.ok_or("body must not be null")?;
         Ok(message.encode_to_vec())
@@ -54,28 +62,29 @@ impl Reference {
     /// When the bytes are no such message, or it has no JSON.
     pub fn write(&self, wire: &[u8], defaults: Defaults) -> Result<Vec<u8>, String> {
         let mut json = Vec::new();
-        write(&self.message, wire, defaults, &mut json)?;
+        let style = Style { defaults, enum_names: self.dialect.enum_names };
+        write(&self.message, wire, style, &mut json)?;
         Ok(json)
     }
 }
 
 /// Writes a message as JSON after what is there.
-pub(crate) fn write(of: &MessageDescriptor, wire: &[u8], defaults: Defaults, json: &mut Vec<u8>) -> Result<(), String> {
+pub(crate) fn write(of: &MessageDescriptor, wire: &[u8], style: Style, json: &mut Vec<u8>) -> Result<(), String> {
     let message = DynamicMessage::decode(of.clone(), wire).map_err(|error| error.to_string())?;
     let (value, kind) = (&Value::Message(message), &Kind::Message(of.clone()));
-    serde_json::to_writer(json, &Shown { value, kind, defaults }).map_err(|error| error.to_string())
+    serde_json::to_writer(json, &Shown { value, kind, style }).map_err(|error| error.to_string())
 }
 
 /// A value as JSON. `prost-reflect` could write it too, but for wrappers of what is not finite, which it takes for null.
 pub(crate) struct Shown<'v> {
     pub(crate) value: &'v Value,
     pub(crate) kind: &'v Kind,
-    pub(crate) defaults: Defaults,
+    pub(crate) style: Style,
 }
 
 impl Serialize for Shown<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let defaults = self.defaults;
+        let style = self.style;
         match (self.value, self.kind) {
             (Value::Bool(value), _) => value.serialize(serializer),
             (Value::I32(value), _) => value.serialize(serializer),
@@ -92,27 +101,26 @@ impl Serialize for Shown<'_> {
                 serializer.serialize_unit()
             }
             (Value::EnumNumber(number), Kind::Enum(of)) => match of.get_value(*number) {
-                Some(value) => value.name().serialize(serializer),
+                Some(value) => style.enum_names.name(&value).serialize(serializer),
                 None => number.serialize(serializer),
             },
-            (Value::Message(message), _) => show(message, defaults, serializer),
+            (Value::Message(message), _) => show(message, style, serializer),
             (Value::List(values), kind) => {
-                serializer.collect_seq(values.iter().map(|value| Shown { value, kind, defaults }))
+                serializer.collect_seq(values.iter().map(|value| Shown { value, kind, style }))
             }
             (Value::Map(entries), Kind::Message(entry)) => {
                 let kind = &entry.map_entry_value_field().kind();
-                serializer
-                    .collect_map(entries.iter().map(|(key, value)| (key_text(key), Shown { value, kind, defaults })))
+                serializer.collect_map(entries.iter().map(|(key, value)| (key_text(key), Shown { value, kind, style })))
             }
             (Value::EnumNumber(_) | Value::Map(_), _) => Err(S::Error::custom("a value is not of its kind")),
         }
     }
 }
 
-fn show<S: Serializer>(message: &DynamicMessage, defaults: Defaults, serializer: S) -> Result<S::Ok, S::Error> {
+fn show<S: Serializer>(message: &DynamicMessage, style: Style, serializer: S) -> Result<S::Ok, S::Error> {
     let of = message.descriptor();
     if let (Some(kind), Some(value)) = (text::wrapped(&of), message.get_field_by_name("value")) {
-        return Shown { value: &value, kind: &kind, defaults }.serialize(serializer);
+        return Shown { value: &value, kind: &kind, style }.serialize(serializer);
     }
     if let Some(put) = time_text(of.full_name()) {
         let text = put(message).ok_or_else(|| S::Error::custom("a time is out of range, or its signs differ"))?;
@@ -120,19 +128,19 @@ fn show<S: Serializer>(message: &DynamicMessage, defaults: Defaults, serializer:
     }
     let is_empty_any = of.full_name() == "google.protobuf.Any" && message.fields().next().is_none();
     if decode::is_well_known(of.full_name()) && !is_empty_any {
-        let options = SerializeOptions::new().skip_default_fields(defaults == Defaults::LeftOut);
+        let options = SerializeOptions::new().skip_default_fields(style.defaults == Defaults::LeftOut);
         return named(message).serialize_with_options(serializer, &options);
     }
     let is_shown = |field: &FieldDescriptor| {
-        message.has_field(field) || (defaults == Defaults::Written && !field.supports_presence() && !is_empty_any)
+        message.has_field(field) || (style.defaults == Defaults::Written && !field.supports_presence() && !is_empty_any)
     };
     let mut map = serializer.serialize_map(None)?;
     for field in of.fields().filter(is_shown) {
         let (value, kind) = (&message.get_field(&field), &field.kind());
-        map.serialize_entry(field.json_name(), &Shown { value, kind, defaults })?;
+        map.serialize_entry(field.json_name(), &Shown { value, kind, style })?;
     }
     for (extension, value) in message.extensions() {
-        map.serialize_entry(extension.json_name(), &Shown { value, kind: &extension.kind(), defaults })?;
+        map.serialize_entry(extension.json_name(), &Shown { value, kind: &extension.kind(), style })?;
     }
     map.end()
 }

@@ -224,7 +224,7 @@ fn bind_body(route: &Route, body: &[u8], message: &mut DynamicMessage, violation
     if value.is_null() {
         return violations.push("body", "must not be null");
     }
-    let mut reader = decode::Reader::new(violations, route.rpc.unknown);
+    let mut reader = decode::Reader::new(violations, route.rpc.dialect);
     let read = match &route.body {
         Body::None => None,
         Body::Whole => reader.message(&route.rpc.input, &value, "").map(Value::Message),
@@ -261,7 +261,7 @@ fn derive_mask(route: &Route, body: &serde_json::Value, message: &mut DynamicMes
 fn bind_path(route: &Route, values: &[String], message: &mut DynamicMessage, violations: &mut Violations) {
     for (path, value) in route.variables.iter().zip(values) {
         let Some(last) = path.last() else { continue };
-        match text::value(&last.kind(), value) {
+        match text::value(&last.kind(), value, route.rpc.dialect.enum_names) {
             Ok(value) => set(message, path, value),
             Err(complaint) => {
                 let names: Vec<&str> = path.iter().map(FieldDescriptor::json_name).collect();
@@ -275,8 +275,9 @@ fn bind_path(route: &Route, values: &[String], message: &mut DynamicMessage, vio
 fn bind_last_event(route: &Route, headers: &HeaderMap, message: &mut DynamicMessage, violations: &mut Violations) {
     let (Some(resumable), Some(id)) = (&route.rpc.resumable, headers.get(LAST_EVENT_ID)) else { return };
     debug_assert_eq!(&message.descriptor(), resumable.resume_after.parent_message());
-    match id.to_str().map_err(|_| "must be ASCII".into()).and_then(|id| text::value(&resumable.resume_after.kind(), id))
-    {
+    let kind = resumable.resume_after.kind();
+    let id = id.to_str().map_err(|_| "must be ASCII".into());
+    match id.and_then(|id| text::value(&kind, id, route.rpc.dialect.enum_names)) {
         Ok(value) => message.set_field(&resumable.resume_after, value),
         Err(complaint) => violations.push("Last-Event-ID", complaint),
     }
@@ -285,6 +286,7 @@ fn bind_last_event(route: &Route, headers: &HeaderMap, message: &mut DynamicMess
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::Dialect;
     use crate::reference::{Defaults, Reference};
     use crate::router::Found;
     use http::{Method, Request};
@@ -353,7 +355,7 @@ mod tests {
     ];
 
     fn meaning(of: &MessageDescriptor, wire: &[u8]) -> serde_json::Value {
-        let json = Reference::new(of.clone(), decode::Unknown::Refused).write(wire, Defaults::Written).unwrap();
+        let json = Reference::new(of.clone(), Dialect::default()).write(wire, Defaults::Written).unwrap();
         serde_json::from_slice(&json).unwrap()
     }
 
@@ -363,7 +365,7 @@ mod tests {
         let folders = [format!("{root}/tests/kitchen"), format!("{root}/../../proto")];
         let mut compiler = protox::Compiler::new(folders).unwrap();
         let set = compiler.include_imports(true).open_file("kitchen.proto").unwrap().encode_file_descriptor_set();
-        let rules = crate::Rules::of(&DescriptorPool::decode(set.as_slice()).unwrap(), |_| decode::Unknown::Refused);
+        let rules = crate::Rules::of(&DescriptorPool::decode(set.as_slice()).unwrap(), |_| Dialect::default());
         let (transcoder, _) = crate::Transcoder::of(rules.kept, Config::default());
         let router = transcoder.router;
         let cases = (select(&PATHS[..]), vec(select(&PARAMETERS[..]), 0..4), select(&BODIES[..]));

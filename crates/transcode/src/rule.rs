@@ -1,6 +1,6 @@
 //! Compiles a `google.api.http` rule: what its route calls, and where each part of its request goes.
 
-use crate::decode::Unknown;
+use crate::dialect::Dialect;
 use crate::plan::{Plan, Plans};
 use crate::status::Statuses;
 use crate::template::Template;
@@ -34,8 +34,7 @@ pub(crate) struct Rpc {
     pub(crate) reads: Plan,
     /// How answers are written.
     pub(crate) writes: Plan,
-    /// What becomes of fields that it does not have.
-    pub(crate) unknown: Unknown,
+    pub(crate) dialect: Dialect,
     /// Whether an answer names its version.
     pub(crate) has_etag: bool,
     pub(crate) resumable: Option<Resumable>,
@@ -129,7 +128,7 @@ impl Rpc {
         descriptor: MethodDescriptor,
         plans: &Plans,
         statuses: Arc<Statuses>,
-        unknown: Unknown,
+        dialect: Dialect,
     ) -> Result<Self, Error> {
         let service = descriptor.parent_service().full_name().to_owned();
         let name = format!("{service}/{}", descriptor.name());
@@ -138,10 +137,10 @@ impl Rpc {
         let resumable = resumable.map(|option| Resumable::new(&descriptor, &option)).transpose()?;
         Ok(Rpc {
             location: location(&descriptor),
-            unknown,
+            dialect,
             statuses,
-            reads: plans.of(&descriptor.input()),
-            writes: plans.of(&descriptor.output()),
+            reads: plans.of(&descriptor.input(), dialect.enum_names),
+            writes: plans.of(&descriptor.output(), dialect.enum_names),
             input: descriptor.input(),
             has_etag: etag::is_in(&descriptor.output()),
             output: descriptor.output(),

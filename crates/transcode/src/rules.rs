@@ -1,6 +1,6 @@
 //! The HTTP rules of a descriptor set, each compiled once and shared by whatever transcoders serve it.
 
-use crate::decode::Unknown;
+use crate::dialect::{Dialect, EnumNames, Unknown};
 use crate::plan::Plans;
 use crate::rule::{Route, Rpc, rules};
 use crate::status::Statuses;
@@ -51,30 +51,33 @@ impl Rule {
 impl Rules {
     /// Compiles the rules of a pool. What a rule that cannot be kept would have served is not served; the others are not concerned.
     #[must_use]
-    pub fn of(pool: &DescriptorPool, unknown: impl Fn(&str) -> Unknown) -> Self {
-        let plans = Plans::new(pool);
+    pub fn of(pool: &DescriptorPool, dialect: impl Fn(&str) -> Dialect) -> Self {
+        let plans = Plans::new(pool, |service| dialect(service).enum_names);
         let statuses = Arc::new(Statuses::new(pool.clone()));
         let mut compiled = Rules::default();
         for service in pool.services() {
-            let unknown = unknown(service.full_name());
+            let dialect = dialect(service.full_name());
             for method in service.methods() {
-                compiled.add(&method, &plans, &statuses, unknown);
+                compiled.add(&method, &plans, &statuses, dialect);
             }
         }
         compiled
     }
 
-    /// What the configuration says of fields that a service does not have.
-    pub(crate) fn unknown(config: &Config) -> impl Fn(&str) -> Unknown {
-        |service| if config.lenient_services.contains(service) { Unknown::Ignored } else { Unknown::Refused }
+    /// What the configuration says of a service's JSON.
+    pub(crate) fn dialect(config: &Config) -> impl Fn(&str) -> Dialect {
+        |service| Dialect {
+            unknown: if config.lenient_services.contains(service) { Unknown::Ignored } else { Unknown::Refused },
+            enum_names: if config.short_enum_services.contains(service) { EnumNames::Short } else { EnumNames::Whole },
+        }
     }
 
-    fn add(&mut self, method: &MethodDescriptor, plans: &Plans, statuses: &Arc<Statuses>, unknown: Unknown) {
+    fn add(&mut self, method: &MethodDescriptor, plans: &Plans, statuses: &Arc<Statuses>, dialect: Dialect) {
         let rules = rules(method);
         if rules.is_empty() {
             return;
         }
-        let rpc = match Rpc::new(method.clone(), plans, statuses.clone(), unknown) {
+        let rpc = match Rpc::new(method.clone(), plans, statuses.clone(), dialect) {
             Ok(rpc) => Arc::new(rpc),
             Err(error) => return self.refused.push(error),
         };

@@ -1,5 +1,6 @@
 //! Values given as text, in a path or a query, and the words that say what a field wants.
 
+use crate::dialect::EnumNames;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, Engine, GeneralPurpose, GeneralPurposeConfig};
 use base64::prelude::BASE64_STANDARD;
@@ -13,7 +14,7 @@ const NAMES_MAX: usize = 20;
 pub(crate) type Complaint = Cow<'static, str>;
 
 /// Reads the value of a singular field, or of one element of a repeated one.
-pub(crate) fn value(kind: &Kind, text: &str) -> Result<Value, Complaint> {
+pub(crate) fn value(kind: &Kind, text: &str, enum_names: EnumNames) -> Result<Value, Complaint> {
     let read = match kind {
         Kind::Double => double(text).map(Value::F64),
         Kind::Float => double(text).and_then(float).map(Value::F32),
@@ -21,21 +22,21 @@ pub(crate) fn value(kind: &Kind, text: &str) -> Result<Value, Complaint> {
         Kind::String => Some(Value::String(text.to_owned())),
         Kind::Bytes => base64(text).map(|bytes| Value::Bytes(bytes.into())),
         Kind::Enum(of) => {
-            let number = of.get_value_by_name(text).map(|value| value.number());
+            let number = enum_names.number(of, text);
             number.or_else(|| integer(text)?.try_into().ok()).map(Value::EnumNumber)
         }
-        Kind::Message(of) => return message(of, text).map(Value::Message),
+        Kind::Message(of) => return message(of, text, enum_names).map(Value::Message),
         _ => integer(text).and_then(|number| whole(kind, number)),
     };
-    read.ok_or_else(|| wanted(kind))
+    read.ok_or_else(|| wanted(kind, enum_names))
 }
 
 /// Reads a message that has a form as text.
-fn message(of: &MessageDescriptor, text: &str) -> Result<DynamicMessage, Complaint> {
+fn message(of: &MessageDescriptor, text: &str, enum_names: EnumNames) -> Result<DynamicMessage, Complaint> {
     let kind = Kind::Message(of.clone());
     if let Some(inner) = wrapped(of) {
         let mut message = DynamicMessage::new(of.clone());
-        message.set_field_by_name("value", value(&inner, text)?);
+        message.set_field_by_name("value", value(&inner, text, enum_names)?);
         return Ok(message);
     }
     let json = match of.full_name() {
@@ -43,7 +44,7 @@ fn message(of: &MessageDescriptor, text: &str) -> Result<DynamicMessage, Complai
         "google.protobuf.Timestamp" | "google.protobuf.Duration" => serde_json::Value::from(text),
         _ => return Err("cannot be given as text".into()),
     };
-    DynamicMessage::deserialize(of.clone(), json).map_err(|_| wanted(&kind))
+    DynamicMessage::deserialize(of.clone(), json).map_err(|_| wanted(&kind, enum_names))
 }
 
 /// A `google.protobuf.FieldMask` of these paths.
@@ -130,7 +131,7 @@ pub(crate) fn put_base64(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// Says what a value of this kind must be.
-pub(crate) fn wanted(kind: &Kind) -> Complaint {
+pub(crate) fn wanted(kind: &Kind, enum_names: EnumNames) -> Complaint {
     match kind {
         Kind::Double | Kind::Float => "must be a number".into(),
         Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => range(i32::MIN, i32::MAX),
@@ -141,7 +142,7 @@ pub(crate) fn wanted(kind: &Kind) -> Complaint {
         Kind::String => "must be a string".into(),
         Kind::Bytes => "must be a string in base64".into(),
         Kind::Enum(of) => {
-            let names: Vec<_> = of.values().take(NAMES_MAX).map(|value| value.name().to_owned()).collect();
+            let names: Vec<_> = of.values().take(NAMES_MAX).map(|value| enum_names.name(&value).to_owned()).collect();
             let more = if of.values().len() > NAMES_MAX { ", .." } else { "" };
             format!("must be one of {}{more}", names.join(", ")).into()
         }
@@ -151,7 +152,7 @@ pub(crate) fn wanted(kind: &Kind) -> Complaint {
             ("google.protobuf.FieldMask", _) => "must be names of fields in lowerCamelCase, separated by commas".into(),
             ("google.protobuf.ListValue", _) => "must be an array".into(),
             ("google.protobuf.Any", _) => "must be an object with a known @type".into(),
-            (_, Some(inner)) => wanted(&inner),
+            (_, Some(inner)) => wanted(&inner, enum_names),
             (_, None) => "must be an object".into(),
         },
     }
@@ -215,7 +216,11 @@ mod tests {
 
     #[track_caller]
     fn check(kind: &Kind, text: &str, expected: Result<Value, &str>) {
-        assert_eq!(value(kind, text), expected.map_err(|words| Cow::Owned(words.to_owned())), "{text}");
+        assert_eq!(
+            value(kind, text, EnumNames::Whole),
+            expected.map_err(|words| Cow::Owned(words.to_owned())),
+            "{text}"
+        );
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl Transcoder {
     /// When it is none, or a rule cannot be kept.
     pub fn new(descriptor_set: &[u8], config: Config) -> Result<Self, Error> {
         let pool = DescriptorPool::decode(descriptor_set).map_err(Error::Descriptors)?;
-        let mut rules = Rules::of(&pool, Rules::unknown(&config));
+        let mut rules = Rules::of(&pool, Rules::dialect(&config));
         if !rules.refused.is_empty() {
             return Err(rules.refused.swap_remove(0));
         }

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tracing::{debug, warn};
-use transcode::Unknown;
+use transcode::Dialect;
 
 /// Asks the endpoints of one service. Clones are the same.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ pub(crate) struct Asker(Arc<Shared>);
 struct Shared {
     service: Arc<str>,
     config: ReflectionConfig,
-    unknown: Unknown,
+    dialect: Dialect,
     known: Mutex<Known>,
     /// Which shapes an endpoint with an offer can serve.
     table: ArcSwap<HashMap<Offer, HashSet<u64>>>,
@@ -63,12 +63,12 @@ impl Asker {
     pub(crate) fn new(
         service: Arc<str>,
         config: ReflectionConfig,
-        unknown: Unknown,
+        dialect: Dialect,
         news: watch::Sender<u64>,
         metrics: CatalogMetrics,
     ) -> Self {
         let (known, table) = (Mutex::default(), ArcSwap::default());
-        Asker(Arc::new(Shared { service, config, unknown, known, table, news, metrics }))
+        Asker(Arc::new(Shared { service, config, dialect, known, table, news, metrics }))
     }
 
     /// What was heard of endpoints that are listed; what was heard of others is forgotten.
@@ -110,8 +110,8 @@ impl Shared {
         if let Some(same) = self.known().find(Description::id(&set, Some(&services))) {
             return Ok(same);
         }
-        let unknown = self.unknown;
-        let read = spawn_blocking(move || Description::read(&set, Some(&services), unknown)).await;
+        let dialect = self.dialect;
+        let read = spawn_blocking(move || Description::read(&set, Some(&services), dialect)).await;
         Ok(Arc::new(read.map_err(|_| ReflectError::Nonsense)?.map_err(ReflectError::Misfit)?))
     }
 

@@ -4,6 +4,7 @@ use super::ReflectionConfig;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
+use transcode::{Dialect, EnumNames, Unknown};
 
 /// A foreign service: one that is not of Comanda's contract.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +20,19 @@ pub struct ServiceConfig {
     /// Whether a request with a field or parameter that it does not know is refused. True: a client that misspells one must hear of it.
     #[serde(default = "yes")]
     pub strict: bool,
+    /// Whether its enum values are called without the name of their enum in front, as `RED` for `COLOR_RED` of `Color`; whole names are
+    /// read too. False: proto3 JSON calls them what the `.proto` file does.
+    #[serde(default)]
+    pub strip_enum_prefix: bool,
+}
+
+impl ServiceConfig {
+    pub(super) fn dialect(&self) -> Dialect {
+        Dialect {
+            unknown: if self.strict { Unknown::Refused } else { Unknown::Ignored },
+            enum_names: if self.strip_enum_prefix { EnumNames::Short } else { EnumNames::Whole },
+        }
+    }
 }
 
 fn yes() -> bool {

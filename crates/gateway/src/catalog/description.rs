@@ -8,7 +8,7 @@ use prost_types::method_options::IdempotencyLevel;
 use rpc::client::MethodConfig;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use transcode::{Rule, Rules, Unknown};
+use transcode::{Dialect, Rule, Rules};
 
 /// One version of a service.
 #[derive(Debug)]
@@ -48,10 +48,10 @@ pub(crate) enum Misread {
 
 impl Description {
     /// Reads an encoded `FileDescriptorSet`. `services`: those that are served; without it, all that are in it.
-    pub(crate) fn read(set: &[u8], services: Option<&BTreeSet<String>>, unknown: Unknown) -> Result<Self, Misread> {
+    pub(crate) fn read(set: &[u8], services: Option<&BTreeSet<String>>, dialect: Dialect) -> Result<Self, Misread> {
         let pool = DescriptorPool::decode(set).map_err(Misread::Descriptors)?;
         let mut rules: BTreeMap<Arc<str>, Vec<Rule>> = BTreeMap::new();
-        let compiled = Rules::of(&pool, |_| unknown);
+        let compiled = Rules::of(&pool, |_| dialect);
         for rule in compiled.kept {
             rules.entry(rule.rpc().into()).or_default().push(rule);
         }
@@ -146,7 +146,7 @@ mod tests {
         let set = samples::set("shop.v1", &format!("{SHOP} service Other {{ rpc Go(Order) returns (Order); }}"));
 
         let services = BTreeSet::from(["shop.v1.Other".to_owned()]);
-        let other = Description::read(&set, Some(&services), Unknown::Refused).unwrap();
+        let other = Description::read(&set, Some(&services), Dialect::default()).unwrap();
 
         assert_eq!(other.methods.keys().map(|path| &**path).collect::<Vec<_>>(), ["/shop.v1.Other/Go"]);
     }

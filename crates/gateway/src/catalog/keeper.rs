@@ -7,7 +7,7 @@ use super::foreign::{Foreign, Origin, Source};
 use super::merge::{Outcome, merge};
 use super::metrics::Sizes;
 use super::view::{Directory, Moment, Shown};
-use super::{CatalogMetrics, Current, Part};
+use super::{CatalogMetrics, Current, Part, ServiceConfig};
 use crate::{Config, Error, own};
 use discovery::{Endpoints, Tagged};
 use guard::Guard;
@@ -22,7 +22,6 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{error, info, warn};
-use transcode::Unknown;
 
 /// The pause after a change, in which others may come that belong to it. 20 ms: nobody notices, and a burst makes one catalog.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -220,21 +219,18 @@ impl Keeper {
     /// Begins to follow a service.
     fn take(&mut self, origin: Origin, name: Arc<str>, endpoints: Endpoints, mut tasks: Tasks) -> Result<(), Error> {
         let settings = self.config.services.get(&*name).filter(|_| origin == Origin::Configured);
-        let unknown = match settings.is_none_or(|settings| settings.strict) {
-            true => Unknown::Refused,
-            false => Unknown::Ignored,
-        };
+        let dialect = settings.map(ServiceConfig::dialect).unwrap_or_default();
         let source = match settings.and_then(|settings| settings.descriptors.clone()) {
             Some(path) => {
                 let failed = |source| Error::Descriptors { service: name.to_string(), path: path.clone(), source };
                 let set = std::fs::read(&path).map_err(|error| failed(error.into()))?;
-                let description = Description::read(&set, None, unknown).map_err(|error| failed(error.into()))?;
+                let description = Description::read(&set, None, dialect).map_err(|error| failed(error.into()))?;
                 Source::File(path, Arc::new(description))
             }
             None => {
                 let reflection = self.config.catalog.reflection.clone();
                 let (news, metrics) = (self.news.clone(), self.metrics.clone());
-                Source::Reflection(Asker::new(name.clone(), reflection, unknown, news, metrics))
+                Source::Reflection(Asker::new(name.clone(), reflection, dialect, news, metrics))
             }
         };
         let (client, metrics) = (&self.client, &self.client_metrics);

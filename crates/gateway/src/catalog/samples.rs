@@ -2,7 +2,7 @@
 
 use super::description::Description;
 use prost_reflect::DescriptorPool;
-use transcode::Unknown;
+use transcode::Dialect;
 
 /// The descriptor set of one file with the imports that it may need.
 pub(super) fn set(package: &str, text: &str) -> Vec<u8> {
@@ -15,7 +15,7 @@ pub(super) fn pool(file: &str, package: &str, text: &str) -> DescriptorPool {
 }
 
 pub(super) fn description(package: &str, text: &str) -> Description {
-    Description::read(&set(package, text), None, Unknown::Refused).unwrap()
+    Description::read(&set(package, text), None, Dialect::default()).unwrap()
 }
 
 fn compiled(file: &str, package: &str, text: &str) -> Vec<u8> {

@@ -1,8 +1,8 @@
 //! Where descriptors come from, and what becomes of those that cannot be had.
 
-use crate::gate::{Gate, settings, with_file};
+use crate::gate::{Gate, from_file, settings, with};
 use crate::shop::{Reflects, Shop, set};
-use gateway::{CatalogConfig, Config, ReflectionConfig};
+use gateway::{CatalogConfig, Config, ReflectionConfig, ServiceConfig};
 use std::net::SocketAddr;
 
 pub(crate) const SHOP: &str = r#"package shop.v1;
@@ -80,7 +80,7 @@ async fn a_descriptor_file_needs_no_reflection_and_is_served_before_anybody_is_t
     let folder = tempfile::tempdir().unwrap();
     let (file, set) = (folder.path().join("shop.binpb"), set("shop.proto", SHOP));
     std::fs::write(&file, &set).unwrap();
-    let gate = Gate::open_with(with_file(file.clone(), true), &["shop"]).await.unwrap();
+    let gate = Gate::open_with(with(from_file(file.clone())), &["shop"]).await.unwrap();
     assert_eq!(gate.get("/v1/wares/tea").await.status, 503);
     let shop = Shop::open_as("one", &set, Reflects::Nothing).await;
 
@@ -96,7 +96,8 @@ async fn a_lenient_service_ignores_what_it_does_not_know() {
     let folder = tempfile::tempdir().unwrap();
     let (file, set) = (folder.path().join("shop.binpb"), set("shop.proto", SHOP));
     std::fs::write(&file, &set).unwrap();
-    let gate = Gate::open_with(with_file(file, false), &["shop"]).await.unwrap();
+    let lenient = ServiceConfig { strict: false, ..from_file(file) };
+    let gate = Gate::open_with(with(lenient), &["shop"]).await.unwrap();
     let shop = Shop::open_as("one", &set, Reflects::Nothing).await;
 
     gate.list("shop", &[shop.address]);
@@ -105,13 +106,32 @@ async fn a_lenient_service_ignores_what_it_does_not_know() {
 }
 
 #[tokio::test]
+async fn the_name_of_an_enum_is_left_out_of_the_names_of_its_values_where_that_is_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = r#"package shop.v1;
+        service Shop { rpc Look(Ware) returns (Ware) { option (google.api.http) = { get: "/v1/wares/{kind}" }; } }
+        message Ware { Kind kind = 1; string by = 2; }
+        enum Kind { KIND_UNSPECIFIED = 0; KIND_TEA = 1; }"#;
+    let (file, set) = (folder.path().join("shop.binpb"), set("shop.proto", text));
+    std::fs::write(&file, &set).unwrap();
+    let short = ServiceConfig { strip_enum_prefix: true, ..from_file(file) };
+    let gate = Gate::open_with(with(short), &["shop"]).await.unwrap();
+    let shop = Shop::open_as("one", &set, Reflects::Nothing).await;
+
+    gate.list("shop", &[shop.address]);
+
+    assert_eq!(gate.until("/v1/wares/TEA", 200).await.json["kind"], "TEA");
+    assert_eq!(gate.get("/v1/wares/KIND_TEA").await.json["kind"], "TEA");
+}
+
+#[tokio::test]
 async fn a_descriptor_file_that_cannot_be_used_is_named_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("shop.binpb");
 
-    let missing = Gate::open_with(with_file(file.clone(), true), &["shop"]).await.err().unwrap().to_string();
+    let missing = Gate::open_with(with(from_file(file.clone())), &["shop"]).await.err().unwrap().to_string();
     std::fs::write(&file, "no descriptors").unwrap();
-    let broken = Gate::open_with(with_file(file.clone(), true), &["shop"]).await.err().unwrap().to_string();
+    let broken = Gate::open_with(with(from_file(file.clone())), &["shop"]).await.err().unwrap().to_string();
 
     assert_eq!(missing, format!("failed to use the descriptors of the service shop, {}", file.display()));
     assert_eq!(broken, missing);

@@ -188,9 +188,18 @@ impl Gate {
     }
 }
 
-/// The settings of a service with a descriptor file.
-pub(crate) fn with_file(path: PathBuf, strict: bool) -> Config {
-    let service = ServiceConfig { from: "http://127.0.0.1:1".to_owned(), descriptors: Some(path), strict };
+/// A service with a descriptor file.
+pub(crate) fn from_file(path: PathBuf) -> ServiceConfig {
+    ServiceConfig {
+        from: "http://127.0.0.1:1".to_owned(),
+        descriptors: Some(path),
+        strict: true,
+        strip_enum_prefix: false,
+    }
+}
+
+/// The settings of the shop.
+pub(crate) fn with(service: ServiceConfig) -> Config {
     Config { services: BTreeMap::from([("shop".to_owned(), service)]), ..settings() }
 }
 

@@ -2,13 +2,18 @@
 
 use prost_reflect::MessageDescriptor;
 use std::sync::LazyLock;
-use transcode::{Plan, Reference, Unknown};
+use transcode::{Dialect, EnumNames, Plan, Reference};
 
-pub static KINDS: LazyLock<MessageDescriptor> = LazyLock::new(|| {
+static KINDS: LazyLock<MessageDescriptor> = LazyLock::new(|| {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/agreement");
     let mut compiler = protox::Compiler::new([folder]).unwrap();
     let pool = compiler.include_imports(true).open_file("kinds.proto").unwrap().descriptor_pool();
     pool.get_message_by_name("kinds.v1.Kinds").unwrap()
 });
-pub static PLAN: LazyLock<Plan> = LazyLock::new(|| Plan::new(&KINDS));
-pub static REFERENCE: LazyLock<Reference> = LazyLock::new(|| Reference::new(KINDS.clone(), Unknown::Refused));
+/// Plans, and the references that they have to agree with.
+pub static PAIRS: LazyLock<[(Plan, Reference); 2]> = LazyLock::new(|| {
+    [EnumNames::Whole, EnumNames::Short].map(|enum_names| {
+        let dialect = Dialect { enum_names, ..Dialect::default() };
+        (Plan::new(&KINDS, enum_names), Reference::new(KINDS.clone(), dialect))
+    })
+});

@@ -3,6 +3,7 @@
 use super::document::Document;
 use super::schema::Components;
 use super::{comments, operation, path, responses, security, status};
+use crate::dialect::EnumNames;
 use crate::rule::Route;
 use serde_json::{Map, Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +23,7 @@ pub(crate) struct Merged<'d> {
     operations: BTreeMap<String, usize>,
 }
 
-/// What one descriptor set describes, with names of its own.
+/// What one descriptor set describes in one dialect, with names of its own.
 pub(crate) struct Part<'d> {
     components: Components<'d>,
     operations: Vec<Operation>,
@@ -35,8 +36,8 @@ struct Operation {
 }
 
 impl<'d> Part<'d> {
-    pub(crate) fn new(document: &'d Document) -> Self {
-        Part { components: Components::new(&document.formats), operations: Vec::new() }
+    pub(crate) fn new(document: &'d Document, enum_names: EnumNames) -> Self {
+        Part { components: Components::new(&document.formats, enum_names), operations: Vec::new() }
     }
 }
 

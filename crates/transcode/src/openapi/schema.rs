@@ -3,6 +3,7 @@
 use super::comments::{self, comment};
 use super::limits::Limits;
 use super::scalars;
+use crate::dialect::EnumNames;
 use crate::text::wrapped;
 use prost_reflect::{
     EnumDescriptor, EnumValueDescriptor, FieldDescriptor, Kind, MessageDescriptor, OneofDescriptor, Value,
@@ -26,11 +27,12 @@ pub(crate) enum Side {
 pub(crate) struct Components<'d> {
     schemas: Map<String, Json>,
     formats: &'d BTreeMap<String, Json>,
+    enum_names: EnumNames,
 }
 
 impl<'d> Components<'d> {
-    pub(crate) fn new(formats: &'d BTreeMap<String, Json>) -> Self {
-        Components { schemas: Map::new(), formats }
+    pub(crate) fn new(formats: &'d BTreeMap<String, Json>, enum_names: EnumNames) -> Self {
+        Components { schemas: Map::new(), formats, enum_names }
     }
 
     pub(crate) fn schemas(&self) -> &Map<String, Json> {
@@ -103,7 +105,7 @@ impl<'d> Components<'d> {
             let is_message = matches!(field.kind(), Kind::Message(_));
             let can_be_cleared = field.is_list() || is_message || !(field.supports_presence() || is_choice);
             let schema = match field.kind() {
-                Kind::Enum(of) if !field.is_list() => enumeration(&of, Side::Body, Zero::Refused),
+                Kind::Enum(of) if !field.is_list() => self.names(&of, Side::Body, Zero::Refused),
                 _ => self.field(&field, Side::Body),
             };
             let schema = if can_be_cleared && !is_required(&field) { nullable(schema) } else { schema };
@@ -191,14 +193,14 @@ impl<'d> Components<'d> {
             return json!({"type": "null"});
         }
         if zero == Zero::Refused {
-            return enumeration(of, side, zero);
+            return self.names(of, side, zero);
         }
         let name = name(of.full_name(), side);
         if !self.schemas.contains_key(&name) {
-            let mut schema = enumeration(of, side, zero);
+            let mut schema = self.names(of, side, zero);
             let meanings = of.values().filter_map(|value| {
                 let meaning = comment(&of.parent_file(), value.path()).replace('\n', " ");
-                (!meaning.is_empty()).then(|| format!("- `{}`: {meaning}", value.name()))
+                (!meaning.is_empty()).then(|| format!("- `{}`: {meaning}", self.enum_names.name(&value)))
             });
             let lines: Vec<String> = std::iter::once(comment(&of.parent_file(), of.path())).chain(meanings).collect();
             let description = lines.join("\n").trim().to_owned();
@@ -208,6 +210,21 @@ impl<'d> Components<'d> {
             self.schemas.insert(name.clone(), schema);
         }
         reference(&name)
+    }
+
+    /// The names of an enum, where nothing refers to them.
+    fn names(&self, of: &EnumDescriptor, side: Side, zero: Zero) -> Json {
+        let values: Vec<_> = of.values().filter(|value| zero == Zero::Taken || value.number() != 0).collect();
+        let names = values.iter().map(|value| Json::from(self.enum_names.name(value)));
+        match side {
+            Side::Answer => json!({"type": "string", "enum": names.collect::<Vec<_>>()}),
+            // Numbers are taken as well.
+            Side::Parameter | Side::Body => {
+                let mut numbers: Vec<i32> = values.iter().map(EnumValueDescriptor::number).collect();
+                numbers.dedup();
+                json!({"enum": names.chain(numbers.into_iter().map(Json::from)).collect::<Vec<_>>()})
+            }
+        }
     }
 }
 
@@ -222,20 +239,6 @@ impl Zero {
     fn of(field: &FieldDescriptor, side: Side) -> Self {
         let must_be_given = is_required(field) && !field.supports_presence();
         if side != Side::Answer && must_be_given { Zero::Refused } else { Zero::Taken }
-    }
-}
-
-fn enumeration(of: &EnumDescriptor, side: Side, zero: Zero) -> Json {
-    let values: Vec<_> = of.values().filter(|value| zero == Zero::Taken || value.number() != 0).collect();
-    let names = values.iter().map(|value| Json::from(value.name()));
-    match side {
-        Side::Answer => json!({"type": "string", "enum": names.collect::<Vec<_>>()}),
-        // Numbers are taken as well.
-        Side::Parameter | Side::Body => {
-            let mut numbers: Vec<i32> = values.iter().map(EnumValueDescriptor::number).collect();
-            numbers.dedup();
-            json!({"enum": names.chain(numbers.into_iter().map(Json::from)).collect::<Vec<_>>()})
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The form of every error: a `google.rpc.Status` whose details have types.
 
 use super::schema::{Components, Side, reference};
+use crate::dialect::EnumNames;
 use prost_reflect::DescriptorPool;
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ const DETAILS: [&str; 10] = [
 /// The schemas of an error and its details.
 pub(crate) fn schemas() -> Map<String, Json> {
     let formats = BTreeMap::new();
-    let mut components = Components::new(&formats);
+    let mut components = Components::new(&formats, EnumNames::Whole);
     let pool = DescriptorPool::decode(tonic_types::pb::FILE_DESCRIPTOR_SET);
     let pool = pool.expect("tonic-types tests that its descriptors are valid");
     let known = DETAILS.iter().filter_map(|name| pool.get_message_by_name(&format!("google.rpc.{name}")));

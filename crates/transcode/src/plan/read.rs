@@ -2,7 +2,8 @@
 
 use super::tables::{Field, Form, Kind, Label, Message, Tables};
 use super::time;
-use crate::decode::{self, DEPTH_MAX, Unknown};
+use crate::decode::{self, DEPTH_MAX};
+use crate::dialect::Dialect;
 use crate::text;
 use crate::violation::Violations;
 use crate::wire::{self, Open, Payload};
@@ -153,7 +154,8 @@ impl<'p> Reader<'p> {
             return place.is_optional.then_some(false);
         }
         let mut violations = Violations::default();
-        let read = decode::Reader::new(&mut violations, Unknown::Refused).message(&message.descriptor, json, "")?;
+        let dialect = Dialect { enum_names: self.tables.enum_names, ..Dialect::default() };
+        let read = decode::Reader::new(&mut violations, dialect).message(&message.descriptor, json, "")?;
         wire::put(&mut self.wire, place.number, Payload::Bytes(&read.encode_to_vec()));
         Some(true)
     }

@@ -1,5 +1,6 @@
 //! What JSON calls a field, and how the wire has it.
 
+use crate::dialect::EnumNames;
 use crate::wire::Payload;
 use prost_reflect::{EnumDescriptor, FieldDescriptor, MessageDescriptor};
 use std::collections::HashMap;
@@ -10,6 +11,7 @@ pub(crate) struct Tables {
     pub(crate) messages: Vec<Message>,
     pub(crate) enums: Vec<Enum>,
     places: HashMap<String, usize>,
+    pub(crate) enum_names: EnumNames,
 }
 
 #[derive(Debug)]
@@ -98,6 +100,10 @@ pub(crate) struct Enum {
 }
 
 impl Tables {
+    pub(crate) fn new(enum_names: EnumNames) -> Self {
+        Tables { enum_names, ..Tables::default() }
+    }
+
     /// The place of a message; it is compiled with all that it can hold, once.
     pub(crate) fn add(&mut self, of: &MessageDescriptor) -> usize {
         if let Some(place) = self.places.get(of.full_name()) {
@@ -193,17 +199,17 @@ impl Tables {
         }
         let place = self.enums.len();
         self.places.insert(of.full_name().to_owned(), place);
+        let mut numbers = HashMap::new();
         let mut texts = HashMap::new();
         for value in of.values() {
+            numbers.insert(self.enum_names.name(&value).into(), value.number());
+            numbers.insert(value.name().into(), value.number());
             // Of several names of a number, the one that descriptors give for it.
-            let name = of.get_value(value.number()).map_or_else(String::new, |value| value.name().to_owned());
+            let name =
+                of.get_value(value.number()).map_or_else(String::new, |value| self.enum_names.name(&value).to_owned());
             texts.insert(value.number(), format!("\"{name}\"").into());
         }
-        self.enums.push(Enum {
-            numbers: of.values().map(|value| (value.name().into(), value.number())).collect(),
-            texts,
-            is_null: of.full_name() == "google.protobuf.NullValue",
-        });
+        self.enums.push(Enum { numbers, texts, is_null: of.full_name() == "google.protobuf.NullValue" });
         place
     }
 }

@@ -4,7 +4,7 @@
 
 use super::tables::{Field, Form, Kind, Label, Message, Tables};
 use super::time;
-use crate::reference::{Defaults, infinite};
+use crate::reference::{Defaults, Style, infinite};
 use crate::wire::{Fields, Malformed, Payload, unzigzag};
 use std::collections::HashMap;
 
@@ -38,6 +38,10 @@ impl<'p, 'b> Writer<'p, 'b> {
         Writer { tables, json: Vec::new(), spots: Vec::new(), depth: 0, defaults }
     }
 
+    fn style(&self) -> Style {
+        Style { defaults: self.defaults, enum_names: self.tables.enum_names }
+    }
+
     pub(crate) fn into_json(self) -> Vec<u8> {
         self.json
     }
@@ -53,7 +57,7 @@ impl<'p, 'b> Writer<'p, 'b> {
             Form::Wrapper => self.wrapper(message, wire)?,
             Form::Timestamp | Form::Duration => self.time(message.form, wire)?,
             Form::FieldMask => self.mask(wire)?,
-            Form::Reference => crate::reference::write(&message.descriptor, wire, self.defaults, &mut self.json)
+            Form::Reference => crate::reference::write(&message.descriptor, wire, self.style(), &mut self.json)
                 .map_err(|_| Malformed)?,
         }
         self.depth -= 1;

@@ -161,7 +161,7 @@ impl Choices<'_> {
             Kind::String => Value::String(self.text()),
             Kind::Bytes => Value::Bytes(self.text().into_bytes().into()),
             Kind::Enum(of) if of.name() == "NullValue" => Value::EnumNumber(0),
-            Kind::Enum(_) => Value::EnumNumber([0, 1, -2, 77][self.below(4)]),
+            Kind::Enum(_) => Value::EnumNumber([0, 1, -2, 3, 4, 5, 77][self.below(7)]),
             Kind::Message(of) if depth < DEPTH_MAX => Value::Message(self.message(of, depth + 1)),
             Kind::Message(of) => Value::Message(DynamicMessage::new(of.clone())),
         }

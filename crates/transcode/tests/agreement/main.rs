@@ -14,7 +14,7 @@ use prost::encoding::{WireType, encode_key, encode_varint};
 use prost_reflect::MessageDescriptor;
 use serde_json::Value as Json;
 use std::sync::LazyLock;
-use transcode::{Defaults, Plan, Reference, Unknown};
+use transcode::{Defaults, Dialect, EnumNames, Plan, Reference};
 
 /// Cases of each test: some seconds in a debug build.
 const CASES: u32 = 2_000;
@@ -27,38 +27,52 @@ static KINDS: LazyLock<MessageDescriptor> = LazyLock::new(|| {
     let pool = compiler.include_imports(true).open_file("kinds.proto").unwrap().descriptor_pool();
     pool.get_message_by_name("kinds.v1.Kinds").unwrap()
 });
-static PLAN: LazyLock<Plan> = LazyLock::new(|| Plan::new(&KINDS));
-static REFERENCE: LazyLock<Reference> = LazyLock::new(|| Reference::new(KINDS.clone(), Unknown::Refused));
+static PAIRS: LazyLock<[Pair; 2]> = LazyLock::new(|| [EnumNames::Whole, EnumNames::Short].map(Pair::new));
 
-fn for_all(check: impl Fn(&mut Choices<'_>)) {
+/// A plan, and the reference that it has to agree with.
+struct Pair {
+    plan: Plan,
+    reference: Reference,
+}
+
+impl Pair {
+    fn new(enum_names: EnumNames) -> Self {
+        let dialect = Dialect { enum_names, ..Dialect::default() };
+        Pair { plan: Plan::new(&KINDS, enum_names), reference: Reference::new(KINDS.clone(), dialect) }
+    }
+
+    /// What a message is, by the reference.
+    fn meaning(&self, wire: &[u8]) -> Json {
+        json(&self.reference.write(wire, Defaults::Written).unwrap())
+    }
+
+    #[track_caller]
+    fn check_read(&self, text: &str) -> bool {
+        let Some(planned) = self.plan.read(text.as_bytes()) else { return false };
+        let read = self.reference.read(text.as_bytes());
+        let read = read.unwrap_or_else(|error| panic!("the plan takes {text}: {error}"));
+        assert_eq!(self.meaning(&planned), self.meaning(&read), "{text}");
+        true
+    }
+}
+
+fn for_all(check: impl Fn(&Pair, &mut Choices<'_>)) {
     let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(CASES) });
     let outcome = runner.run(&vec(any::<u8>(), 0..BYTES_MAX), |bytes| {
-        check(&mut Choices(&bytes));
+        let mut choices = Choices(&bytes);
+        check(&PAIRS[choices.below(PAIRS.len())], &mut choices);
         Ok(())
     });
     outcome.unwrap();
 }
 
-/// What a message is, by the reference.
-fn meaning(wire: &[u8]) -> Json {
-    json(&REFERENCE.write(wire, Defaults::Written).unwrap())
-}
-
-#[track_caller]
-fn check_read(text: &str) -> bool {
-    let Some(planned) = PLAN.read(text.as_bytes()) else { return false };
-    let read = REFERENCE.read(text.as_bytes()).unwrap_or_else(|error| panic!("the plan takes {text}: {error}"));
-    assert_eq!(meaning(&planned), meaning(&read), "{text}");
-    true
-}
-
 #[test]
 fn a_message_is_written_alike() {
-    for_all(|choices| {
+    for_all(|pair, choices| {
         let mut wire = choices.wire(&KINDS);
         let is_damaged = choices.damage(&mut wire);
         let defaults = [Defaults::Written, Defaults::LeftOut][choices.below(2)];
-        match (PLAN.write(&wire, defaults), REFERENCE.write(&wire, defaults)) {
+        match (pair.plan.write(&wire, defaults), pair.reference.write(&wire, defaults)) {
             (Some(planned), Ok(written)) => assert_alike(&planned, &written, "a message"),
             // A value that another one replaced is not looked at by the plan, so it may be broken.
             (Some(_) | None, Err(_)) => {}
@@ -85,8 +99,9 @@ fn every_form_of_a_default_is_left_out() {
                 WireType::ThirtyTwoBit => wire.extend(u32::try_from(value).unwrap().to_le_bytes()),
                 _ => encode_varint(value, &mut wire),
             }
-            let Some(planned) = PLAN.write(&wire, Defaults::LeftOut) else { continue };
-            let written = REFERENCE.write(&wire, Defaults::LeftOut).unwrap();
+            let Pair { plan, reference } = &PAIRS[0];
+            let Some(planned) = plan.write(&wire, Defaults::LeftOut) else { continue };
+            let written = reference.write(&wire, Defaults::LeftOut).unwrap();
             assert_alike(&planned, &written, &format!("{} of {form:?} {value}", field.name()));
         }
     }
@@ -106,8 +121,9 @@ fn an_empty_part_of_a_repeated_field_hides_none_of_the_others() {
         }
         encode_key(int32s, WireType::Varint, &mut wire);
         encode_varint(4, &mut wire);
-        let planned = PLAN.write(&wire, Defaults::LeftOut).unwrap();
-        assert_alike(&planned, &REFERENCE.write(&wire, Defaults::LeftOut).unwrap(), "int32s");
+        let Pair { plan, reference } = &PAIRS[0];
+        let planned = plan.write(&wire, Defaults::LeftOut).unwrap();
+        assert_alike(&planned, &reference.write(&wire, Defaults::LeftOut).unwrap(), "int32s");
     }
 }
 
@@ -122,7 +138,8 @@ fn a_path_without_a_name_is_left_out_of_a_mask() {
         let paths = paths.into_iter().map(str::to_owned).collect();
         wire.extend(prost_types::FieldMask { paths }.encode_length_delimited_to_vec());
 
-        for json in [PLAN.write(&wire, Defaults::LeftOut).unwrap(), REFERENCE.write(&wire, Defaults::LeftOut).unwrap()]
+        let Pair { plan, reference } = &PAIRS[0];
+        for json in [plan.write(&wire, Defaults::LeftOut).unwrap(), reference.write(&wire, Defaults::LeftOut).unwrap()]
         {
             assert_eq!(serde_json::from_slice::<Json>(&json).unwrap()["mask"], written);
         }
@@ -131,31 +148,31 @@ fn a_path_without_a_name_is_left_out_of_a_mask() {
 
 #[test]
 fn what_is_written_is_read_by_the_plan() {
-    for_all(|choices| {
+    for_all(|pair, choices| {
         use prost::Message;
         let wire = choices.message(&KINDS, 0).encode_to_vec();
-        let Ok(written) = REFERENCE.write(&wire, Defaults::Written) else { return };
+        let Ok(written) = pair.reference.write(&wire, Defaults::Written) else { return };
 
-        assert!(check_read(std::str::from_utf8(&written).unwrap()), "{}", String::from_utf8_lossy(&written));
+        assert!(pair.check_read(std::str::from_utf8(&written).unwrap()), "{}", String::from_utf8_lossy(&written));
     });
 }
 
 #[test]
 fn spoilt_json_is_read_alike_or_left_to_the_reference() {
-    for_all(|choices| {
+    for_all(|pair, choices| {
         let wire = choices.wire(&KINDS);
-        let Ok(written) = REFERENCE.write(&wire, Defaults::Written) else { return };
+        let Ok(written) = pair.reference.write(&wire, Defaults::Written) else { return };
         let mut document = json(&written);
         for _ in 0..=choices.below(3) {
             choices.spoil(&mut document);
         }
-        check_read(&document.to_string());
+        pair.check_read(&document.to_string());
     });
 }
 
 #[test]
 fn broken_text_is_read_alike_or_left_to_the_reference() {
-    for_all(|choices| {
+    for_all(|pair, choices| {
         let mut text = choices.json(0).to_string();
         let parts =
             [r#"{"string":"#, r#"{"kinds":{"int32":"#, "}", "]", "\"", ",", ":", "\\u0000", "1e5", "-", " ", "{}"];
@@ -163,6 +180,6 @@ fn broken_text_is_read_alike_or_left_to_the_reference() {
             text.insert_str(0, parts[choices.below(parts.len())]);
             text.push_str(parts[choices.below(parts.len())]);
         }
-        check_read(&text);
+        pair.check_read(&text);
     });
 }

@@ -73,7 +73,8 @@ pub(crate) async fn send(method: &str, path: &str, headers: &[(&str, &str)], bod
 
 /// The kitchen's answer through a transcoder, read to its end.
 pub(crate) async fn serve(transcoder: &Transcoder, request: Request<Full<Bytes>>) -> Answer {
-    let upstream = |service: &str| (service == "kit.v1.Kit").then(|| tower::service_fn(answer));
+    let upstream =
+        |service: &str| matches!(service, "kit.v1.Kit" | "colors.v1.Colors").then(|| tower::service_fn(answer));
     let response = transcoder.call(request, &upstream).await;
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();

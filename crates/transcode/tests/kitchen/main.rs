@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what is beside the test functions is a part of tests too")]
 
 mod answers;
+mod enum_names;
 mod kit;
 mod live_defects;
 mod loading;
