@@ -1,5 +1,6 @@
 //! The limits of transcoding.
 
+use crate::HeaderNames;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -21,6 +22,9 @@ pub struct Config {
     /// Services, by their full names, whose enum values are called without the name of their enum in front, as `RED` for `COLOR_RED` of
     /// `Color`. None: clients and `.proto` files call them the same.
     pub short_enum_services: BTreeSet<String>,
+    /// Headers of requests that reach services as metadata besides those that always do: `Accept-Language`, `Authorization`, `Baggage`,
+    /// `Idempotency-Key`, `Prefer`, `Traceparent`, `Tracestate`, `X-Request-Id`. None: what nobody asked for is nobody's to read.
+    pub forwarded_headers: HeaderNames,
 }
 
 impl Default for Config {
@@ -32,6 +36,7 @@ impl Default for Config {
             stream_idle_max_ms: 300_000,
             lenient_services: BTreeSet::new(),
             short_enum_services: BTreeSet::new(),
+            forwarded_headers: HeaderNames::default(),
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Which headers pass between HTTP and gRPC, and how a caller's timeout is read.
 
+use crate::HeaderNames;
 use crate::refused::Refused;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use std::time::Duration;
 use tonic::Status;
 
-/// Request headers that reach a service as metadata; no others do.
+/// Request headers that reach a service as metadata, whatever the configuration adds.
 static FORWARDED: [HeaderName; 9] = [
     header::ACCEPT_LANGUAGE,
     header::AUTHORIZATION,
@@ -44,11 +45,12 @@ const LINES: [&str; 3] = ["application/x-ndjson", "application/ndjson", "applica
 ///
 /// # Errors
 /// When a timeout cannot be read.
-pub(crate) fn request(method: &Method, headers: &HeaderMap) -> Result<HeaderMap, Refused> {
+pub(crate) fn request(method: &Method, headers: &HeaderMap, more: &HeaderNames) -> Result<HeaderMap, Refused> {
     let mut metadata = HeaderMap::new();
     // What only reads can be done twice, and its first answer would be out of date.
     let is_kept = |name: &HeaderName| !(method.is_safe() && *name == IDEMPOTENCY_KEY);
-    for (name, value) in headers.iter().filter(|(name, _)| FORWARDED.contains(name) && is_kept(name)) {
+    let passes = |name: &HeaderName| (FORWARDED.contains(name) || more.contains(name)) && is_kept(name);
+    for (name, value) in headers.iter().filter(|(name, _)| passes(name)) {
         metadata.append(name, value.clone());
     }
     if let Some(timeout) = timeout(headers)? {
@@ -195,7 +197,7 @@ mod tests {
 
     #[track_caller]
     fn check_timeout(pairs: &[(&'static str, &'static str)], expected: Option<&str>) {
-        let metadata = request(&Method::POST, &headers(pairs));
+        let metadata = request(&Method::POST, &headers(pairs), &HeaderNames::default());
         let timeout = metadata.ok().map(|metadata| metadata.get("grpc-timeout").cloned());
         assert_eq!(timeout.flatten().as_ref().map(|value| value.to_str().unwrap()), expected, "{pairs:?}");
     }
@@ -219,7 +221,7 @@ mod tests {
             ("request-timeout", "0"),
             ("x-request-timeout", "0.0"),
         ] {
-            let refused = request(&Method::POST, &headers(&[pair])).unwrap_err();
+            let refused = request(&Method::POST, &headers(&[pair]), &HeaderNames::default()).unwrap_err();
             assert_eq!(refused.http_status(), 400, "{pair:?}");
         }
     }
@@ -233,9 +235,12 @@ mod tests {
             ("x-comanda-principal", "root"),
         ]);
 
-        let metadata = request(&Method::POST, &given).unwrap();
+        let listed = request(&Method::POST, &given, &HeaderNames::default()).unwrap();
+        let more = HeaderNames::try_from(vec!["Cookie".to_owned()]).unwrap();
+        let with_more = request(&Method::POST, &given, &more).unwrap();
 
-        assert_eq!(metadata, headers(&[("traceparent", "a"), ("prefer", "wait=1")]));
+        assert_eq!(listed, headers(&[("traceparent", "a"), ("prefer", "wait=1")]));
+        assert_eq!(with_more, headers(&[("traceparent", "a"), ("prefer", "wait=1"), ("cookie", "secret")]));
     }
 
     #[test]
@@ -243,10 +248,10 @@ mod tests {
         let given = headers(&[("idempotency-key", "k")]);
 
         for method in [Method::POST, Method::PATCH, Method::PUT, Method::DELETE] {
-            assert_eq!(request(&method, &given).unwrap(), given, "{method}");
+            assert_eq!(request(&method, &given, &HeaderNames::default()).unwrap(), given, "{method}");
         }
         for method in [Method::GET, Method::HEAD] {
-            assert!(request(&method, &given).unwrap().is_empty(), "{method}");
+            assert!(request(&method, &given, &HeaderNames::default()).unwrap().is_empty(), "{method}");
         }
     }
 

@@ -56,7 +56,7 @@ pub(crate) struct Binding {
 
 impl Head {
     /// Reads the headers of a request of `route`, and takes its extensions.
-    pub(crate) fn read(route: &Route, parts: &mut Parts) -> Result<Self, Refused> {
+    pub(crate) fn read(route: &Route, parts: &mut Parts, config: &Config) -> Result<Self, Refused> {
         let wanted = Wanted {
             form: if route.rpc.is_stream { headers::stream_form(&parts.headers)? } else { StreamForm::Lines },
             is_resumed: is_resumed(route, &parts.headers),
@@ -64,7 +64,7 @@ impl Head {
             conditions: Conditions::of(&parts.method, &parts.headers),
         };
         Ok(Head {
-            metadata: headers::request(&parts.method, &parts.headers)?,
+            metadata: headers::request(&parts.method, &parts.headers, &config.forwarded_headers)?,
             wanted,
             is_one_message_each: parts.extensions.get::<OneMessageEach>().is_some(),
             extensions: std::mem::take(&mut parts.extensions),

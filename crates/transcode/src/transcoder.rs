@@ -123,7 +123,7 @@ impl Transcoder {
         (values, mut parts): (Vec<String>, Parts),
         upstream: &dyn Fn(&str) -> Option<S>,
     ) -> Result<(Call<S>, Binding), Refused> {
-        let head = Head::read(route, &mut parts)?;
+        let head = Head::read(route, &mut parts, &self.config)?;
         let unserved = || Status::unimplemented(format!("{} is not served here", route.rpc.service));
         let service = upstream(&route.rpc.service).ok_or_else(unserved)?;
         let call = Call { route: Arc::clone(route), head, service, bytes_max: self.config.message_bytes_max };

@@ -1,7 +1,10 @@
 //! What a client sends, and what the service gets of it.
 
-use crate::kit::{get, post, send};
+use crate::kit::{descriptors, get, post, send, serve};
+use http::Request;
+use http_body_util::Full;
 use serde_json::{Value as Json, json};
+use transcode::{Config, Transcoder};
 
 /// A GET is understood: these fields reach the service.
 async fn check(path: &str, fields: Json) {
@@ -255,4 +258,17 @@ async fn listed_headers_and_a_checked_timeout_reach_the_service() {
     assert_eq!((&seen["traceparent"], &seen["x-api-key"]), (&json!("t"), &json!("k")));
     assert_eq!((&seen["grpc-timeout"], seen.get("cookie")), (&json!("2000000u"), None));
     assert_eq!(send("GET", "/v1/meta", &[("grpc-timeout", "5X")], "").await.status, 400);
+}
+
+#[tokio::test]
+async fn a_header_that_the_configuration_names_reaches_the_service() {
+    let config = serde_json::from_value(json!({"forwarded_headers": ["X-Tenant"]})).unwrap();
+    let transcoder = Transcoder::new(&descriptors("kitchen.proto"), config).unwrap();
+    let request = Request::get("/v1/meta").header("x-tenant", "7").header("x-other", "8");
+
+    let seen = serve(&transcoder, request.body(Full::default()).unwrap()).await.json()["m"].clone();
+
+    assert_eq!((&seen["x-tenant"], seen.get("x-other")), (&json!("7"), None));
+    let refused = serde_json::from_value::<Config>(json!({"forwarded_headers": ["Host"]})).unwrap_err().to_string();
+    assert!(refused.starts_with("host cannot be passed on"), "{refused}");
 }
