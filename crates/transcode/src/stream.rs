@@ -9,7 +9,7 @@ use crate::rule::Route;
 use crate::status::{Names, Statuses};
 use crate::upload::Refusals;
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use http::{HeaderValue, Response, header};
 use http_body::Frame;
 use http_body_util::StreamBody;
@@ -22,6 +22,8 @@ use tonic::{Status, Streaming};
 
 /// How long an idle event stream is silent at most. 15 s: half of the 30 s after which common proxies cut a connection.
 const KEEPALIVE: Duration = Duration::from_secs(15);
+/// Bytes after which a piece is given though further messages are there. 16 KiB: a frame of HTTP/2, or a record of TLS.
+const PIECE_MAX: usize = 16 << 10;
 /// What a client waits before it resumes, in milliseconds.
 const RETRY: &[u8] = b"retry: 1000\n\n";
 
@@ -43,7 +45,6 @@ pub(crate) struct Feed {
 /// What a feed does next.
 enum Next {
     Message(Bytes),
-    Idle,
     End(Status),
 }
 
@@ -81,64 +82,86 @@ impl Feed {
     }
 
     /// One piece of the body, and the feed when it goes on.
-    async fn step(mut self) -> Option<(Result<Bytes, Status>, Option<Self>)> {
-        let written = match self.next().await {
-            Next::Message(bytes) => self.write(&bytes),
-            Next::Idle => Ok(Bytes::from_static(b": keepalive\n\n")),
+    async fn step(self) -> Option<(Result<Bytes, Status>, Option<Self>)> {
+        if self.route.is_raw { self.raw_step().await } else { self.text_step().await }
+    }
+
+    async fn raw_step(mut self) -> Option<(Result<Bytes, Status>, Option<Self>)> {
+        let raw = match self.message().await {
+            Next::Message(message) => answer::raw(&self.route, &message),
             Next::End(status) => Err(status),
         };
-        match written {
-            Ok(piece) => {
-                self.is_begun = true;
-                Some((Ok(piece), Some(self)))
-            }
-            Err(status) => self.end(status).map(|piece| (piece, None)),
+        match raw {
+            Ok(raw) => Some((Ok(raw.map_or_else(Bytes::new, |raw| raw.data)), Some(self))),
+            Err(status) => self.raw_end(status).map(|end| (end, None)),
         }
     }
 
-    async fn next(&mut self) -> Next {
+    /// The next messages, as many as are there already.
+    async fn text_step(mut self) -> Option<(Result<Bytes, Status>, Option<Self>)> {
+        let mut piece = Vec::new();
+        let Some(mut next) = self.next().await else {
+            return Some((Ok(Bytes::from_static(b": keepalive\n\n")), Some(self)));
+        };
+        loop {
+            let written = match next {
+                Next::Message(message) => self.write(&message, &mut piece),
+                Next::End(status) => Err(status),
+            };
+            if let Err(status) = written {
+                piece.extend(self.end(&status));
+                return (!piece.is_empty()).then(|| (Ok(piece.into()), None));
+            }
+            let there = (piece.len() < PIECE_MAX).then(|| self.message().now_or_never()).flatten();
+            let Some(more) = there else { return Some((Ok(piece.into()), Some(self))) };
+            next = more;
+        }
+    }
+
+    /// What comes next; `None` when an event stream is silent for so long.
+    async fn next(&mut self) -> Option<Next> {
+        match self.form {
+            StreamForm::Lines | StreamForm::Array => Some(self.message().await),
+            StreamForm::Events => timeout(KEEPALIVE, self.message()).await.ok(),
+        }
+    }
+
+    /// Cancel safe: a message is taken only when it is there.
+    async fn message(&mut self) -> Next {
         if let Some(first) = self.first.take() {
             return Next::Message(first);
         }
-        // Cancel safe: a message is taken only when it is there.
-        let message = self.refusals.unless(self.messages.message());
-        let message = match self.form {
-            StreamForm::Lines | StreamForm::Array => message.await,
-            StreamForm::Events => match timeout(KEEPALIVE, message).await {
-                Ok(message) => message,
-                Err(_elapsed) => return Next::Idle,
-            },
-        };
-        match message {
+        match self.refusals.unless(self.messages.message()).await {
             Ok(Some(message)) => Next::Message(message),
             Ok(None) => Next::End(Status::ok("")),
             Err(refused) => Next::End(refused.status),
         }
     }
 
-    fn write(&self, bytes: &Bytes) -> Result<Bytes, Status> {
-        if let Some(raw) = answer::raw(&self.route, bytes)? {
-            return Ok(raw.data);
-        }
-        let mut text = Vec::new();
-        if self.form == StreamForm::Events {
-            let field = self.route.rpc.resumable.as_ref().map(|resumable| resumable.event_id.name());
-            let id = field.and_then(|field| self.route.rpc.writes.text(std::iter::once(field), bytes));
-            if let Some(id) = id.filter(|id| !id.contains(['\n', '\r', '\0'])) {
-                text.extend(format!("id: {id}\n").bytes());
+    fn write(&mut self, message: &Bytes, piece: &mut Vec<u8>) -> Result<(), Status> {
+        let json = answer::body(&self.route, message)?;
+        match self.form {
+            StreamForm::Events => {
+                let field = self.route.rpc.resumable.as_ref().map(|resumable| resumable.event_id.name());
+                let id = field.and_then(|field| self.route.rpc.writes.text(std::iter::once(field), message));
+                if let Some(id) = id.filter(|id| !id.contains(['\n', '\r', '\0'])) {
+                    piece.extend_from_slice(format!("id: {id}\n").as_bytes());
+                }
+                piece.extend_from_slice(b"data: ");
+                piece.extend_from_slice(&json);
+                piece.extend_from_slice(b"\n\n");
             }
-            text.extend(b"data: ");
+            StreamForm::Lines => {
+                piece.extend_from_slice(&json);
+                piece.push(b'\n');
+            }
+            StreamForm::Array => {
+                piece.extend_from_slice(self.separator());
+                piece.extend_from_slice(&json);
+            }
         }
-        if self.form == StreamForm::Array {
-            text.extend(self.separator());
-        }
-        text.extend(answer::body(&self.route, bytes)?);
-        text.extend(match self.form {
-            StreamForm::Events => b"\n\n".as_slice(),
-            StreamForm::Lines => b"\n".as_slice(),
-            StreamForm::Array => b"".as_slice(),
-        });
-        Ok(text.into())
+        self.is_begun = true;
+        Ok(())
     }
 
     /// What precedes an element of an array.
@@ -146,24 +169,26 @@ impl Feed {
         if self.is_begun { b",\n" } else { b"[" }
     }
 
-    /// The last piece. A raw body is cut off by an error, since it has no place for it.
-    fn end(self, status: Status) -> Option<Result<Bytes, Status>> {
+    /// The end of a text.
+    fn end(&self, status: &Status) -> Vec<u8> {
         self.called.ended(status.code());
         let is_ok = status.code() == tonic::Code::Ok;
-        if self.route.is_raw {
-            return (!is_ok).then_some(Err(status));
-        }
-        let json = self.statuses.json(&status, Names::Proto { body: None });
+        let json = self.statuses.json(status, Names::Proto { body: None });
         match self.form {
-            StreamForm::Events => Some(Ok(format!("event: status\ndata: {json}\n\n").into())),
-            StreamForm::Lines => (!is_ok).then(|| Ok(format!("{}\n", json!({"error": json})).into())),
-            StreamForm::Array if is_ok => {
-                Some(Ok(Bytes::from_static(if self.is_begun { b"]".as_slice() } else { b"[]" })))
-            }
+            StreamForm::Events => format!("event: status\ndata: {json}\n\n").into(),
+            StreamForm::Lines if is_ok => Vec::new(),
+            StreamForm::Lines => format!("{}\n", json!({"error": json})).into(),
+            StreamForm::Array if is_ok => if self.is_begun { b"]".as_slice() } else { b"[]" }.into(),
             StreamForm::Array => {
                 let error = json!({"error": json}).to_string();
-                Some(Ok([self.separator(), error.as_bytes(), b"]"].concat().into()))
+                [self.separator(), error.as_bytes(), b"]"].concat()
             }
         }
+    }
+
+    /// The end of a raw body: it is cut off by an error, since it has no place for it.
+    fn raw_end(&self, status: Status) -> Option<Result<Bytes, Status>> {
+        self.called.ended(status.code());
+        (status.code() != tonic::Code::Ok).then_some(Err(status))
     }
 }

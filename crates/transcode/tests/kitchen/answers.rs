@@ -1,7 +1,10 @@
 //! What the service answers, and what the client gets of it.
 
 use crate::kit::{get, post, send};
+use futures_util::FutureExt;
+use http_body_util::BodyExt;
 use serde_json::json;
+use tonic::body::Body;
 
 #[tokio::test]
 async fn an_answer_is_proto3_json_with_its_defaults() {
@@ -158,16 +161,35 @@ async fn an_error_before_the_first_message_is_an_http_error() {
     }
 }
 
+async fn watched(name: &str, accept: &str) -> Body {
+    let request = http::Request::get(format!("/v1/things/{name}:watch")).header("accept", accept);
+    let request = request.body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
+    crate::kit::transcoder().call(request, &|_: &str| Some(tower::service_fn(crate::kit::answer))).await.into_body()
+}
+
+/// Each message was a piece of its own, and the pieces cost more than the messages.
+#[tokio::test]
+async fn messages_that_are_there_come_in_one_piece_and_wait_for_no_other() {
+    for (accept, first, last) in [
+        ("application/x-ndjson", "{", "}\n"),
+        ("application/json", "[{", "}"),
+        ("text/event-stream", "id: 1\ndata: {", "}\n\n"),
+    ] {
+        let mut body = watched("open", accept).await;
+        if accept == "text/event-stream" {
+            body.frame().await.unwrap().unwrap();
+        }
+
+        let piece = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        let text = std::str::from_utf8(&piece).unwrap();
+        assert!(text.starts_with(first) && text.ends_with(last) && text.matches("size").count() == 3, "{text}");
+        assert!(body.frame().now_or_never().is_none(), "{accept}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_quiet_stream_is_kept_alive() {
-    use http_body_util::BodyExt;
-    let request = http::Request::get("/v1/things/quiet:watch").header("accept", "text/event-stream");
-    let request = request.body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
-
-    let mut body = crate::kit::transcoder()
-        .call(request, &|_: &str| Some(tower::service_fn(crate::kit::answer)))
-        .await
-        .into_body();
+    let mut body = watched("quiet", "text/event-stream").await;
 
     let mut next = async || body.frame().await.unwrap().unwrap().into_data().unwrap();
     assert_eq!(next().await, "retry: 1000\n\n");

@@ -1,6 +1,7 @@
 //! A kitchen that echoes: the service behind the transcoder in these tests, one layer below any generated code.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use futures_util::StreamExt;
 use http::{HeaderMap, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -152,7 +153,8 @@ fn created(bytes: &Bytes) -> Bytes {
     thing.encode_to_vec().into()
 }
 
-/// Things 1 to 3 after the one asked for; `broken` ends with an error after them, `missing` at once, `quiet` says nothing.
+/// Things 1 to 3 after the one asked for; `broken` ends with an error after them, `missing` at once; `open` never ends, `quiet` says
+/// nothing.
 fn watch(bytes: &Bytes) -> Response<Body> {
     let asked = decode("kit.v1.WatchRequest", bytes);
     let after = asked.get_field_by_name("after").unwrap().as_i64().unwrap();
@@ -164,6 +166,10 @@ fn watch(bytes: &Bytes) -> Response<Body> {
         "quiet" => {
             let frames = futures_util::stream::pending::<Result<Frame<Bytes>, Status>>();
             grpc(Body::new(StreamBody::new(frames)))
+        }
+        "open" => {
+            let there = futures_util::stream::once(async { Ok::<_, Status>(Frame::data(framed(things))) });
+            grpc(Body::new(StreamBody::new(there.chain(futures_util::stream::pending()))))
         }
         _ => grpc_messages(things, &Status::ok("")),
     }
@@ -183,16 +189,20 @@ pub(crate) async fn grpc_requests(body: Body) -> Vec<Bytes> {
 
 /// Messages and a status, as gRPC puts them into a response.
 pub(crate) fn grpc_messages(messages: Vec<Bytes>, status: &Status) -> Response<Body> {
+    let mut trailers = HeaderMap::new();
+    status.add_header(&mut trailers).unwrap();
+    let frames = [Frame::data(framed(messages)), Frame::trailers(trailers)].map(Ok::<_, Status>);
+    grpc(Body::new(StreamBody::new(futures_util::stream::iter(frames))))
+}
+
+fn framed(messages: Vec<Bytes>) -> Bytes {
     let mut framed = BytesMut::new();
     for message in messages {
         framed.put_u8(0);
         framed.put_u32(u32::try_from(message.len()).unwrap());
         framed.put(message);
     }
-    let mut trailers = HeaderMap::new();
-    status.add_header(&mut trailers).unwrap();
-    let frames = [Frame::data(framed.freeze()), Frame::trailers(trailers)].map(Ok::<_, Status>);
-    grpc(Body::new(StreamBody::new(futures_util::stream::iter(frames))))
+    framed.freeze()
 }
 
 fn grpc(body: Body) -> Response<Body> {
