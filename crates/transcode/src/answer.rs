@@ -25,7 +25,9 @@ pub(crate) fn unary(
     let (mut response, data) = match &raw {
         Some(raw) => (raw.response(), raw.data.clone()),
         None => {
-            let data = Bytes::from(body(route, bytes)?);
+            let mut json = Vec::new();
+            put_body(route, bytes, &mut json)?;
+            let data = Bytes::from(json);
             (json_response(data.clone()), data)
         }
     };
@@ -47,16 +49,23 @@ pub(crate) fn unary(
     Ok(response)
 }
 
-/// The JSON of a message, or of the field that is the body.
-pub(crate) fn body(route: &Route, bytes: &Bytes) -> Result<Vec<u8>, Status> {
+/// Writes the JSON of a message, or of the field that is the body, after what is there.
+pub(crate) fn put_body(route: &Route, bytes: &Bytes, json: &mut Vec<u8>) -> Result<(), Status> {
+    let start = json.len();
     let usual = match &route.response_body {
-        Bound::None | Bound::Whole => route.rpc.writes.write(bytes, Defaults::Written),
-        Bound::Field(field) => route.rpc.writes.write_field(field, bytes),
+        Bound::None | Bound::Whole => route.rpc.writes.put(bytes, Defaults::Written, json),
+        Bound::Field(field) => route.rpc.writes.put_field(field, bytes, json),
     };
-    usual.map_or_else(|| body_by_reference(route, bytes), Ok)
+    usual.map_or_else(
+        || {
+            json.truncate(start);
+            put_body_by_reference(route, bytes, json)
+        },
+        Ok,
+    )
 }
 
-fn body_by_reference(route: &Route, bytes: &Bytes) -> Result<Vec<u8>, Status> {
+fn put_body_by_reference(route: &Route, bytes: &Bytes, json: &mut Vec<u8>) -> Result<(), Status> {
     let message = DynamicMessage::decode(route.rpc.output.clone(), bytes.clone());
     let message = message.map_err(|error| fault("the service's answer cannot be read", &error))?;
     let (value, kind) = match &route.response_body {
@@ -64,8 +73,8 @@ fn body_by_reference(route: &Route, bytes: &Bytes) -> Result<Vec<u8>, Status> {
         Bound::None | Bound::Whole => (Value::Message(message), Kind::Message(route.rpc.output.clone())),
     };
     let style = Style { defaults: Defaults::Written, enum_names: route.rpc.dialect.enum_names };
-    let json = serde_json::to_vec(&Shown { value: &value, kind: &kind, style });
-    json.map_err(|error| fault("the service's answer cannot be written as JSON", &error))
+    let written = serde_json::to_writer(json, &Shown { value: &value, kind: &kind, style });
+    written.map_err(|error| fault("the service's answer cannot be written as JSON", &error))
 }
 
 /// A body that is sent as it is.

@@ -11,6 +11,7 @@ mod write;
 
 use crate::dialect::EnumNames;
 use crate::reference::Defaults;
+use crate::wire::Malformed;
 use prost_reflect::{DescriptorPool, FieldDescriptor, MessageDescriptor};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -78,17 +79,35 @@ impl Plan {
     /// Writes JSON; `None` when the bytes are no such message, or an unusual one.
     #[must_use]
     pub fn write(&self, wire: &[u8], defaults: Defaults) -> Option<Vec<u8>> {
-        let mut writer = Writer::new(&self.tables, defaults);
-        writer.message(self.message(), wire).ok()?;
-        Some(writer.into_json())
+        let mut json = Vec::new();
+        self.put(wire, defaults, &mut json)?;
+        Some(json)
     }
 
-    /// Writes one field, as [`Plan::write`] the whole message.
-    pub(crate) fn write_field(&self, field: &FieldDescriptor, wire: &[u8]) -> Option<Vec<u8>> {
-        let mut writer = Writer::new(&self.tables, Defaults::Written);
+    /// Writes JSON after what is there. What is there on `None` is to be cut off.
+    pub(crate) fn put(&self, wire: &[u8], defaults: Defaults, json: &mut Vec<u8>) -> Option<()> {
+        self.put_by(defaults, wire, json, |writer| writer.message(self.message(), wire))
+    }
+
+    /// Writes one field, as [`Plan::put`] the whole message.
+    pub(crate) fn put_field(&self, field: &FieldDescriptor, wire: &[u8], json: &mut Vec<u8>) -> Option<()> {
         let at = self.message().field_of_number(field.number(), 0)?;
-        writer.field(self.message(), at, wire).ok()?;
-        Some(writer.into_json())
+        self.put_by(Defaults::Written, wire, json, |writer| writer.field(self.message(), at, wire))
+    }
+
+    fn put_by<'p, 'w>(
+        &'p self,
+        defaults: Defaults,
+        wire: &'w [u8],
+        json: &mut Vec<u8>,
+        write: impl FnOnce(&mut Writer<'p, 'w>) -> Result<(), Malformed>,
+    ) -> Option<()> {
+        // Names and quotes are as long as values, or so.
+        json.reserve(2 * wire.len() + 64);
+        let mut writer = Writer::new(&self.tables, defaults, std::mem::take(json));
+        let written = write(&mut writer);
+        *json = writer.into_json();
+        written.ok()
     }
 
     /// The text of a field within fields, as it stands in a path; `None` for what is not set, or no scalar.
@@ -100,7 +119,7 @@ impl Plan {
             let at = message.field_of_key(name, 0)?;
             let field = &message.fields[at];
             if path.peek().is_none() {
-                let mut writer = Writer::new(&self.tables, Defaults::Written);
+                let mut writer = Writer::new(&self.tables, Defaults::Written, Vec::new());
                 writer.field(message, at, &wire).ok()?;
                 return match serde_json::from_slice::<serde_json::Value>(&writer.into_json()).ok()? {
                     serde_json::Value::String(text) => Some(text),

@@ -138,30 +138,31 @@ impl Feed {
         }
     }
 
+    /// Writes a message after what is there, all of it or nothing.
     fn write(&mut self, message: &Bytes, piece: &mut Vec<u8>) -> Result<(), Status> {
-        let json = answer::body(&self.route, message)?;
+        let start = piece.len();
         match self.form {
-            StreamForm::Events => {
-                let field = self.route.rpc.resumable.as_ref().map(|resumable| resumable.event_id.name());
-                let id = field.and_then(|field| self.route.rpc.writes.text(std::iter::once(field), message));
-                if let Some(id) = id.filter(|id| !id.contains(['\n', '\r', '\0'])) {
-                    piece.extend_from_slice(format!("id: {id}\n").as_bytes());
-                }
-                piece.extend_from_slice(b"data: ");
-                piece.extend_from_slice(&json);
-                piece.extend_from_slice(b"\n\n");
-            }
-            StreamForm::Lines => {
-                piece.extend_from_slice(&json);
-                piece.push(b'\n');
-            }
-            StreamForm::Array => {
-                piece.extend_from_slice(self.separator());
-                piece.extend_from_slice(&json);
-            }
+            StreamForm::Events => self.put_event_head(message, piece),
+            StreamForm::Array => piece.extend_from_slice(self.separator()),
+            StreamForm::Lines => {}
         }
+        answer::put_body(&self.route, message, piece).inspect_err(|_| piece.truncate(start))?;
+        piece.extend_from_slice(match self.form {
+            StreamForm::Events => b"\n\n",
+            StreamForm::Lines => b"\n",
+            StreamForm::Array => b"",
+        });
         self.is_begun = true;
         Ok(())
+    }
+
+    fn put_event_head(&self, message: &Bytes, piece: &mut Vec<u8>) {
+        let field = self.route.rpc.resumable.as_ref().map(|resumable| resumable.event_id.name());
+        let id = field.and_then(|field| self.route.rpc.writes.text(std::iter::once(field), message));
+        if let Some(id) = id.filter(|id| !id.contains(['\n', '\r', '\0'])) {
+            piece.extend_from_slice(format!("id: {id}\n").as_bytes());
+        }
+        piece.extend_from_slice(b"data: ");
     }
 
     /// What precedes an element of an array.

@@ -34,8 +34,9 @@ struct Spot<'b> {
 const NOWHERE: Spot<'_> = Spot { first: 0, count: 0, last: Payload::Varint(0) };
 
 impl<'p, 'b> Writer<'p, 'b> {
-    pub(crate) fn new(tables: &'p Tables, defaults: Defaults) -> Self {
-        Writer { tables, json: Vec::new(), spots: Vec::new(), depth: 0, defaults }
+    /// Writes after what is there in `json`.
+    pub(crate) fn new(tables: &'p Tables, defaults: Defaults, json: Vec<u8>) -> Self {
+        Writer { tables, json, spots: Vec::new(), depth: 0, defaults }
     }
 
     fn style(&self) -> Style {

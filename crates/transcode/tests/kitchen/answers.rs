@@ -154,6 +154,17 @@ async fn an_error_within_a_stream_reaches_the_client() {
 }
 
 #[tokio::test]
+async fn a_message_that_cannot_be_read_takes_nothing_with_it() {
+    let error = r#"{"error":{"code":13,"details":[],"message":"the service's answer cannot be read"}}"#;
+    let thing = r#"{"thingId":"","title":"","size":"3"}"#;
+
+    let lines = get("/v1/things/garbled:watch?after=2").await;
+    assert_eq!(lines.text(), format!("{thing}\n{error}\n"));
+    let array = send("GET", "/v1/things/garbled:watch?after=2", &[("accept", "application/json")], "").await;
+    assert_eq!(array.text(), format!("[{thing},\n{error}]"));
+}
+
+#[tokio::test]
 async fn an_error_before_the_first_message_is_an_http_error() {
     for accept in ["text/event-stream", "application/x-ndjson"] {
         assert_eq!(send("GET", "/v1/things/missing:watch", &[("accept", accept)], "").await.status, 404);

@@ -154,11 +154,12 @@ fn created(bytes: &Bytes) -> Bytes {
 }
 
 /// Things 1 to 3 after the one asked for; `broken` ends with an error after them, `missing` at once; `open` never ends, `quiet` says
-/// nothing.
+/// nothing, `garbled` says what is no message.
 fn watch(bytes: &Bytes) -> Response<Body> {
     let asked = decode("kit.v1.WatchRequest", bytes);
     let after = asked.get_field_by_name("after").unwrap().as_i64().unwrap();
-    let things = (after + 1..=3).map(|size| encode("kit.v1.Thing", serde_json::json!({"size": size}))).collect();
+    let mut things: Vec<Bytes> =
+        (after + 1..=3).map(|size| encode("kit.v1.Thing", serde_json::json!({"size": size}))).collect();
     match asked.get_field_by_name("name").unwrap().as_str().unwrap() {
         "broken" => grpc_messages(things, &Status::unavailable("lost")),
         "missing" => Status::not_found("no such thing").into_http(),
@@ -166,6 +167,10 @@ fn watch(bytes: &Bytes) -> Response<Body> {
         "quiet" => {
             let frames = futures_util::stream::pending::<Result<Frame<Bytes>, Status>>();
             grpc(Body::new(StreamBody::new(frames)))
+        }
+        "garbled" => {
+            things.push(Bytes::from_static(b"\xff"));
+            grpc_messages(things, &Status::ok(""))
         }
         "open" => {
             let there = futures_util::stream::once(async { Ok::<_, Status>(Frame::data(framed(things))) });
