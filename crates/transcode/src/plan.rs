@@ -21,6 +21,9 @@ pub(crate) use read::{Place, Reader, Scalar};
 pub(crate) use tables::{Field, Kind, Label, Message};
 pub(crate) use write::Writer;
 
+/// Bytes of room that a message is given before it is written, at most. 1 KiB: a block of megabytes costs more than what grows does.
+const ROOM_MAX: usize = 1 << 10;
+
 /// How messages of one type are read and written.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -103,7 +106,7 @@ impl Plan {
         write: impl FnOnce(&mut Writer<'p, 'w>) -> Result<(), Malformed>,
     ) -> Option<()> {
         // Names and quotes are as long as values, or so.
-        json.reserve(2 * wire.len() + 64);
+        json.reserve((2 * wire.len() + 64).min(ROOM_MAX));
         let mut writer = Writer::new(&self.tables, defaults, std::mem::take(json));
         let written = write(&mut writer);
         *json = writer.into_json();
