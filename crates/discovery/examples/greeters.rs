@@ -1,6 +1,6 @@
-//! A process that registers itself with Consul, and prints who else is there until there are enough of them.
+//! A process that registers itself with Consul, and prints who comes and goes until it is told to end.
 //!
-//! `cargo run -p discovery --example greeters -- http://127.0.0.1:8500 3`, three times.
+//! `cargo run -p discovery --example greeters -- http://127.0.0.1:8500`, in several terminals.
 
 use discovery::{Change, Consul, ConsulConfig, Registration, RegistrationConfig, deltas};
 use lifecycle::{Signals, Tasks};
@@ -13,9 +13,7 @@ type Failure = Box<dyn std::error::Error>;
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
-    let mut arguments = std::env::args().skip(1);
-    let agent = arguments.next().ok_or("name a Consul agent, and how many greeters to wait for")?;
-    let enough: usize = arguments.next().unwrap_or_else(|| "1".to_owned()).parse()?;
+    let agent = std::env::args().nth(1).ok_or("name a Consul agent")?;
 
     // A server that says that it serves; the port is known when it is bound.
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -41,7 +39,7 @@ async fn main() -> Result<(), Failure> {
     for endpoint in known.endpoints.iter() {
         println!("Hello, {}!", endpoint.address);
     }
-    while known.endpoints.len() < enough {
+    loop {
         tokio::select! {
             changed = greeters.changed() => changed?,
             _ = signals.next() => break,
