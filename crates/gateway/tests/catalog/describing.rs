@@ -4,6 +4,8 @@ use crate::gate::{Gate, from_file, settings, with};
 use crate::shop::{Reflects, Shop, set};
 use gateway::{CatalogConfig, Config, ReflectionConfig, ServiceConfig};
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use tempfile::TempDir;
 
 pub(crate) const SHOP: &str = r#"package shop.v1;
     service Shop {
@@ -11,6 +13,14 @@ pub(crate) const SHOP: &str = r#"package shop.v1;
         rpc Buy(Ware) returns (Ware) { option (google.api.http) = { post: "/v1/wares" body: "*" }; }
     }
     message Ware { string name = 1; string by = 2; int32 units = 3; }"#;
+
+/// A descriptor set and the file that has it, which goes with its folder.
+fn on_disk(text: &str) -> (TempDir, PathBuf, Vec<u8>) {
+    let (folder, set) = (tempfile::tempdir().unwrap(), set("shop.proto", text));
+    let file = folder.path().join("shop.binpb");
+    std::fs::write(&file, &set).unwrap();
+    (folder, file, set)
+}
 
 #[tokio::test]
 async fn a_service_is_served_as_its_endpoint_describes_it() {
@@ -77,9 +87,7 @@ async fn an_endpoint_without_reflection_is_told_of_and_never_called() {
 
 #[tokio::test]
 async fn a_descriptor_file_needs_no_reflection_and_is_served_before_anybody_is_there() {
-    let folder = tempfile::tempdir().unwrap();
-    let (file, set) = (folder.path().join("shop.binpb"), set("shop.proto", SHOP));
-    std::fs::write(&file, &set).unwrap();
+    let (_folder, file, set) = on_disk(SHOP);
     let gate = Gate::open_with(with(from_file(file.clone())), &["shop"]).await.unwrap();
     assert_eq!(gate.get("/v1/wares/tea").await.status, 503);
     let shop = Shop::open_as("one", &set, Reflects::Nothing).await;
@@ -93,9 +101,7 @@ async fn a_descriptor_file_needs_no_reflection_and_is_served_before_anybody_is_t
 
 #[tokio::test]
 async fn a_lenient_service_ignores_what_it_does_not_know() {
-    let folder = tempfile::tempdir().unwrap();
-    let (file, set) = (folder.path().join("shop.binpb"), set("shop.proto", SHOP));
-    std::fs::write(&file, &set).unwrap();
+    let (_folder, file, set) = on_disk(SHOP);
     let lenient = ServiceConfig { strict: false, ..from_file(file) };
     let gate = Gate::open_with(with(lenient), &["shop"]).await.unwrap();
     let shop = Shop::open_as("one", &set, Reflects::Nothing).await;
@@ -107,13 +113,11 @@ async fn a_lenient_service_ignores_what_it_does_not_know() {
 
 #[tokio::test]
 async fn the_name_of_an_enum_is_left_out_of_the_names_of_its_values_where_that_is_wanted() {
-    let folder = tempfile::tempdir().unwrap();
     let text = r#"package shop.v1;
         service Shop { rpc Look(Ware) returns (Ware) { option (google.api.http) = { get: "/v1/wares/{kind}" }; } }
         message Ware { Kind kind = 1; string by = 2; }
         enum Kind { KIND_UNSPECIFIED = 0; KIND_TEA = 1; }"#;
-    let (file, set) = (folder.path().join("shop.binpb"), set("shop.proto", text));
-    std::fs::write(&file, &set).unwrap();
+    let (_folder, file, set) = on_disk(text);
     let short = ServiceConfig { strip_enum_prefix: true, ..from_file(file) };
     let gate = Gate::open_with(with(short), &["shop"]).await.unwrap();
     let shop = Shop::open_as("one", &set, Reflects::Nothing).await;
