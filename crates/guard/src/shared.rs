@@ -5,7 +5,7 @@ use crate::idempotency::memory::Memory;
 use crate::idempotency::{Keeper, Store, StoreKind};
 use crate::identity::{Authenticator, Naming};
 use crate::plan::Plans;
-use crate::rates::Rate;
+use crate::rates::{Rate, RateRule};
 use crate::{Config, Defaults, Error, Metrics};
 use lifecycle::{Drain, Rhythm};
 use prost_reflect::MethodDescriptor;
@@ -23,7 +23,7 @@ pub(crate) struct Shared {
     pub(crate) defaults: Defaults,
     pub(crate) authenticator: Authenticator,
     pub(crate) rates: Vec<Arc<Rate>>,
-    pub(crate) keeper: Option<Keeper>,
+    pub(crate) keeper: Option<Arc<Keeper>>,
     pub(crate) metrics: Metrics,
     begun: Instant,
 }
@@ -107,16 +107,37 @@ impl Guard {
     }
 
     async fn over(store: Option<Store>, config: Config, defaults: Defaults, metrics: Metrics) -> Result<Self, Error> {
-        let rules = config.rules.iter().chain(&defaults.rules);
-        let named = rules.clone().flat_map(|rule| rule.own.iter().map(|own| &own.claim));
-        let asked = rules.filter_map(|rule| rule.who.claim());
-        let claims = named.chain(asked).chain(&config.claims).cloned().collect();
-        let authenticator = Authenticator::new(&config, &Naming { prefix: defaults.prefix, claims })?;
+        let authenticator = Authenticator::new(&config, &naming(&config, &defaults))?;
         authenticator.tokens.start().await?;
         let rates = config.rates.iter().map(|rule| Arc::new(Rate::new(rule, config.rate_keys_max))).collect();
-        let keeper = store.map(|store| Keeper::new(store, config.idempotency.answer_bytes_max));
+        let keeper = store.map(|store| Arc::new(Keeper::new(store, config.idempotency.answer_bytes_max)));
         let begun = Instant::now();
         Ok(Guard(Arc::new(Shared { config, defaults, authenticator, rates, keeper, metrics, begun })))
+    }
+
+    /// A guard by another configuration, which goes on where this one is: with the answers that are kept, the budgets of rates that are as
+    /// they were, and the keys of issuers that are. Layers of this guard stay as they are.
+    ///
+    /// # Errors
+    /// As [`Guard::new`], and when `idempotency` is another: what is kept stays where it is.
+    pub async fn renewed(&self, config: Config) -> Result<Self, Error> {
+        let before = &*self.0;
+        config.check()?;
+        if config.idempotency != before.config.idempotency {
+            return Err(Error::setting("idempotency", "it can only be set when the guard is made"));
+        }
+        let authenticator = Authenticator::new(&config, &naming(&config, &before.defaults))?;
+        authenticator.tokens.go_on_from(&before.authenticator.tokens);
+        authenticator.tokens.start().await?;
+        Ok(Guard(Arc::new(Shared {
+            rates: rates_after(before, &config),
+            config,
+            defaults: before.defaults.clone(),
+            authenticator,
+            keeper: before.keeper.clone(),
+            metrics: before.metrics.clone(),
+            begun: before.begun,
+        })))
     }
 
     /// Puts it in front of services whose methods are these. Layers of one guard share its callers' budgets.
@@ -142,6 +163,25 @@ impl Guard {
         self.0.authenticator.keys.refresh();
         self.0.authenticator.tokens.refresh().await;
     }
+}
+
+/// How identities are written down: with the claims that anybody asks for.
+fn naming(config: &Config, defaults: &Defaults) -> Naming {
+    let rules = config.rules.iter().chain(&defaults.rules);
+    let named = rules.clone().flat_map(|rule| rule.own.iter().map(|own| &own.claim));
+    let asked = rules.filter_map(|rule| rule.who.claim());
+    Naming { prefix: defaults.prefix, claims: named.chain(asked).chain(&config.claims).cloned().collect() }
+}
+
+/// The rates of another configuration; those that are there already keep their budgets.
+fn rates_after(before: &Shared, config: &Config) -> Vec<Arc<Rate>> {
+    let is_as_large = config.rate_keys_max == before.config.rate_keys_max;
+    let mut old: Vec<&Arc<Rate>> = before.rates.iter().filter(|_| is_as_large).collect();
+    let rate = |rule: &RateRule| match old.iter().position(|rate| rate.rule() == rule) {
+        Some(place) => old.remove(place).clone(),
+        None => Arc::new(Rate::new(rule, config.rate_keys_max)),
+    };
+    config.rates.iter().map(rate).collect()
 }
 
 impl Shared {

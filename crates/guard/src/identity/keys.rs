@@ -16,6 +16,9 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+/// What is told of a set that could not be read again.
+const KEPT: &str = "keys stay as they were";
+
 /// The pause between two fetches because of keys that nobody knows: whoever makes keys up causes one fetch in it.
 const FETCH_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
@@ -86,27 +89,31 @@ impl Keys {
         self.read_again().await;
     }
 
-    /// Reads the set for the first time.
+    /// Takes the set that was read before from the same place, until this one is read.
+    pub(crate) fn go_on_from(&self, before: &Keys) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = before.current();
+    }
+
+    /// Reads the set, for the first time or after another guard has.
     ///
     /// # Errors
     /// When it is a file that cannot be used. A URL may be there later.
     pub(crate) async fn start(&self) -> Result<(), Error> {
-        match (self.read().await, &self.source) {
-            (Err(error), Source::File(_)) => Err(error),
-            (Err(error), Source::Url { .. }) => {
-                warn!(
-                    error = &error as &dyn std::error::Error,
-                    "keys cannot be read yet; no token of the issuer is taken"
-                );
-                Ok(())
-            }
-            (Ok(()), _) => Ok(()),
+        let Err(error) = self.read().await else { return Ok(()) };
+        if let Source::File(_) = self.source {
+            return Err(error);
         }
+        let told = match self.current() {
+            Some(_) => KEPT,
+            None => "keys cannot be read yet; no token of the issuer is taken",
+        };
+        warn!(error = &error as &dyn std::error::Error, "{told}");
+        Ok(())
     }
 
     async fn read_again(&self) {
         if let Err(error) = self.read().await {
-            warn!(error = &error as &dyn std::error::Error, "keys stay as they were");
+            warn!(error = &error as &dyn std::error::Error, "{KEPT}");
         }
     }
 

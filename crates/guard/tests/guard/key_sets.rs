@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tonic::Code;
 
 /// An issuer's web server.
-struct Issuer {
+pub(crate) struct Issuer {
     address: SocketAddr,
     answer: Arc<Mutex<(StatusCode, String)>>,
     fetches: Arc<AtomicUsize>,
@@ -25,7 +25,7 @@ struct Issuer {
 }
 
 impl Issuer {
-    async fn start(set: String) -> Issuer {
+    pub(crate) async fn start(set: String) -> Issuer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (answer, fetches) = (Arc::new(Mutex::new((StatusCode::OK, set))), Arc::new(AtomicUsize::new(0)));
@@ -51,7 +51,7 @@ impl Issuer {
         Issuer { address, answer, fetches, _server: server }
     }
 
-    fn says(&self, status: StatusCode, body: String) {
+    pub(crate) fn says(&self, status: StatusCode, body: String) {
         *self.answer.lock().unwrap() = (status, body);
     }
 
@@ -59,12 +59,16 @@ impl Issuer {
         self.fetches.load(Ordering::SeqCst)
     }
 
-    async fn shop(&self) -> Shop {
-        Shop::open(&trusting(&format!("http://{}/jwks.json", self.address))).await
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/jwks.json", self.address)
+    }
+
+    pub(crate) async fn shop(&self) -> Shop {
+        Shop::open(&trusting(&self.url())).await
     }
 }
 
-async fn code(shop: &Shop, token: &str) -> Code {
+pub(crate) async fn code(shop: &Shop, token: &str) -> Code {
     let called = shop.get("anna-1", &[("authorization", &format!("Bearer {token}"))]).await;
     called.map_or_else(|status| status.code(), |_| Code::Ok)
 }

@@ -7,6 +7,7 @@ mod deadlines;
 mod idempotency;
 mod key_sets;
 mod rates;
+mod renewed;
 mod rest;
 #[cfg(feature = "jetstream")]
 mod shared_answers;

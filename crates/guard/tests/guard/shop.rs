@@ -114,6 +114,13 @@ impl Shop {
         Shop { layer: self.guard.layer(guard::methods_of(&descriptors())), orders: Orders::default(), ..self.clone() }
     }
 
+    /// The same services behind its guard with another configuration.
+    pub(crate) async fn renewed(&self, config: &str) -> Result<Shop, guard::Error> {
+        let guard = self.guard.renewed(toml::from_str(config).unwrap()).await?;
+        let layer = guard.layer(guard::methods_of(&descriptors()));
+        Ok(Shop { guard, layer, ..self.clone() })
+    }
+
     pub(crate) fn service(&self) -> Guarded<Orders> {
         self.layer.layer(self.orders.clone())
     }
