@@ -170,6 +170,20 @@ impl Config {
     }
 }
 
+/// What a process was started with.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) flags: UpOptions,
+}
+
+impl Source {
+    /// Reads the settings as they are now.
+    pub(crate) fn load(&self) -> Result<Config, Error> {
+        load(self.file.as_deref(), &self.flags)
+    }
+}
+
 /// Reads the settings; later sources win: defaults, file, environment, flags.
 pub(crate) fn load(file: Option<&Path>, flags: &UpOptions) -> Result<Config, Error> {
     if let Some(path) = file.filter(|path| !path.is_file()) {

@@ -18,6 +18,7 @@ mod migrate;
 mod operate;
 mod presence;
 mod readiness;
+mod reload;
 mod role;
 mod sample;
 mod services_port;
@@ -32,6 +33,7 @@ pub use role::Role;
 
 use clap::Parser;
 use cli::{Cli, Command, ConfigCommand};
+use config::Source;
 use std::process::ExitCode;
 
 /// Exit code for what the command was asked to find, or for a command that could not be done.
@@ -55,11 +57,11 @@ pub fn run() -> ExitCode {
 
 async fn dispatch(cli: Cli) -> Result<ExitCode, Error> {
     match cli.command {
-        None => up::run(config::load(cli.config.as_deref(), &cli::UpOptions::first_look())?).await,
-        Some(Command::Up(options)) => up::run(config::load(cli.config.as_deref(), &options)?).await,
+        None => up::run(Source { file: cli.config, flags: cli::UpOptions::first_look() }).await,
+        Some(Command::Up(flags)) => up::run(Source { file: cli.config, flags }).await,
         Some(Command::Serve { roles, mut options }) => {
             options.roles = Some(roles);
-            up::run(config::load(cli.config.as_deref(), &options)?).await
+            up::run(Source { file: cli.config, flags: options }).await
         }
         Some(Command::Migrate(options)) => migrate::run(&config::load(cli.config.as_deref(), &options)?).await,
         Some(Command::Roles { command, admin }) => operate::roles(command, &admin).await,

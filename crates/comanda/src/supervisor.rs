@@ -7,7 +7,7 @@ use crate::readiness;
 use crate::wire::{Running, Wiring};
 use crate::{Config, Error, Role};
 use futures_util::future::select_all;
-use gateway::MetricsText;
+use gateway::{Gateway, MetricsText};
 use lifecycle::{Drain, Ended};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -28,6 +28,8 @@ enum Request {
     List(oneshot::Sender<Vec<(Role, bool)>>),
     Start(Role, Reply<()>),
     Stop(Role, oneshot::Sender<()>),
+    Gateway(oneshot::Sender<Option<Gateway>>),
+    Configure(Box<Config>, oneshot::Sender<()>),
 }
 
 /// Asks the supervisor. Clones ask the same one.
@@ -48,6 +50,16 @@ impl Control {
         self.ask(|reply| Request::Stop(role, reply)).await
     }
 
+    /// The gateway, if it runs here.
+    pub(crate) async fn gateway(&self) -> Option<Option<Gateway>> {
+        self.ask(Request::Gateway).await
+    }
+
+    /// Has roles started by other settings from now on.
+    pub(crate) async fn configure(&self, config: Config) -> Option<()> {
+        self.ask(|reply| Request::Configure(Box::new(config), reply)).await
+    }
+
     /// `None` when the supervisor has ended.
     async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Option<T> {
         let (reply, answer) = oneshot::channel();
@@ -64,7 +76,8 @@ pub(crate) struct Supervisor {
     metrics_text: MetricsText,
     running: BTreeMap<Role, Running>,
     requests: mpsc::Receiver<Request>,
-    address: Option<SocketAddr>,
+    /// The one that runs, or the last that did.
+    gateway: Option<Gateway>,
 }
 
 impl Supervisor {
@@ -78,7 +91,7 @@ impl Supervisor {
         let (control, requests) = mpsc::channel(REQUESTS_MAX);
         let running = BTreeMap::new();
         let mut supervisor =
-            Supervisor { config, wiring, gateway_metrics, metrics_text, running, requests, address: None };
+            Supervisor { config, wiring, gateway_metrics, metrics_text, running, requests, gateway: None };
         for role in Role::ALL {
             if supervisor.config.roles.contains(&role) {
                 supervisor.start_role(role).await?;
@@ -89,7 +102,7 @@ impl Supervisor {
 
     /// Where the gateway listens, if it runs here.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
-        self.address
+        self.gateway.as_ref().map(|gateway| gateway.local_address)
     }
 
     /// Serves requests and watches the roles until `drain` is requested; then stops them, the gateway first.
@@ -117,6 +130,14 @@ impl Supervisor {
                 self.stop_role(role).await;
                 answer(reply, ());
             }
+            Request::Gateway(reply) => {
+                let gateway = self.gateway.clone().filter(|_| self.running.contains_key(&Role::Gateway));
+                answer(reply, gateway);
+            }
+            Request::Configure(config, reply) => {
+                self.config = *config;
+                answer(reply, ());
+            }
         }
     }
 
@@ -134,10 +155,10 @@ impl Supervisor {
     }
 
     async fn open_gateway(&mut self, running: &mut Running) -> Result<(), Error> {
-        let foreign = self.wiring.foreign(&mut running.tasks)?;
+        let foreign = self.wiring.foreign(&self.config.gateway, &mut running.tasks)?;
         let deps = gateway::Deps {
             // A gateway that was stopped comes back where it was, also when its port was chosen by the system.
-            listen: self.address.unwrap_or(self.config.listen),
+            listen: self.address().unwrap_or(self.config.listen),
             upstreams: self.wiring.services(),
             jetstream: self.config.bus.jetstream.clone(),
             foreign,
@@ -148,7 +169,7 @@ impl Supervisor {
         };
         let failed = |source: gateway::Error| Error::Start { role: Role::Gateway, source: Box::new(source) };
         let gateway = gateway::start(deps, self.config.gateway.clone(), &mut running.tasks).await.map_err(failed)?;
-        self.address = Some(gateway.local_address);
+        self.gateway = Some(gateway);
         Ok(())
     }
 

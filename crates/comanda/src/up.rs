@@ -2,14 +2,16 @@
 
 use crate::admin::{Admin, Pages, Port};
 use crate::called_metrics::CalledMetrics;
+use crate::config::Source;
 use crate::greeting::{Addresses, Next, greeting};
 use crate::presence::{Ports, Presence};
+use crate::reload::{Reload, ReloadMetrics};
 use crate::services_port::ServicesPort;
 use crate::supervisor::Supervisor;
 use crate::wire::Wiring;
 use crate::{Config, Error, INTERRUPTED, readiness, sample};
 use gateway::MetricsText;
-use lifecycle::{Signals, Tasks};
+use lifecycle::{Hangups, Signals, Tasks};
 use prometheus_client::registry::Registry;
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -22,14 +24,17 @@ use tracing::{info, warn};
 const ENDING_ROLES: u32 = 5;
 
 /// Runs until a signal asks for the end. A second signal does not wait for what was begun.
-pub(crate) async fn run(config: Config) -> Result<ExitCode, Error> {
+pub(crate) async fn run(source: Source) -> Result<ExitCode, Error> {
+    let config = source.load()?;
     telemetry::log::init(&config.log)?;
     let mut signals = Signals::listen().map_err(Error::Signals)?;
+    // Without a file there is nothing that could be read again, and the signal means what it does to other programs.
+    let hangups = source.file.is_some().then(Hangups::listen).transpose().map_err(Error::Signals)?;
     let _lock = if config.keeps_files() { Some(lock(&config.data_dir)?) } else { None };
     let mut tasks = Tasks::new();
     // Starting may take as long as a database is away; nothing is begun until then that would have to be finished.
     let presence = tokio::select! {
-        started = start(&config, &mut tasks) => started?,
+        started = start(&config, hangups.map(|hangups| (source, hangups)), &mut tasks) => started?,
         signal = signals.next() => {
             info!(signal, "ended before it was ready");
             return Ok(ExitCode::SUCCESS);
@@ -55,11 +60,12 @@ pub(crate) async fn run(config: Config) -> Result<ExitCode, Error> {
 }
 
 /// Starts the roles of this process and its ports, lets them be found, and greets.
-async fn start(config: &Config, tasks: &mut Tasks) -> Result<Presence, Error> {
+async fn start(config: &Config, again: Option<(Source, Hangups)>, tasks: &mut Tasks) -> Result<Presence, Error> {
     let mut registry = Registry::with_prefix("comanda");
     let gateway_metrics = gateway::Metrics::register(&mut registry);
     let wiring = Arc::new(Wiring::new(config.clone(), &mut registry, tasks).await?);
     let called = CalledMetrics::register(&mut registry);
+    let reload_metrics = ReloadMetrics::register(&mut registry);
     let metrics = exposition(registry, called, wiring.clone());
     let port = Port::bind(config.admin_listen).await?;
     let services = match config.rpc.listen {
@@ -83,6 +89,11 @@ async fn start(config: &Config, tasks: &mut Tasks) -> Result<Presence, Error> {
     let ports = Ports { public: addresses.public, services: addresses.services, admin };
     let presence = Presence::announce(config, wiring.consul(), &ports, tasks)?;
     let drain = tasks.drain_request();
+    if let Some((source, hangups)) = again {
+        let (in_force, wiring, control) = (config.clone(), wiring.clone(), control.clone());
+        let reload = Reload { source, hangups, in_force, control, wiring, metrics: reload_metrics };
+        tasks.spawn("reload", reload.run(drain.clone()));
+    }
     let operators = Admin::new(control, wiring.clone());
     let pages = Pages { metrics, directory: wiring.directory.clone(), readiness: readiness::probe(wiring) };
     tasks.spawn("admin", port.serve(operators, pages, drain.clone()));

@@ -4,7 +4,7 @@ use crate::config::{BusKind, Place, StoreKind, parse_place, service_name};
 use crate::databases::Databases;
 use crate::{Config, Error, Role, methods};
 use discovery::{Consul, Endpoints};
-use gateway::{Configured, Directory, ForeignServices, Found};
+use gateway::{Configured, Directory, ForeignServices, Found, ServiceConfig};
 use lifecycle::Tasks;
 use messaging::{Bus, Channel, Embedded, JetStream, Keeps};
 use prometheus_client::registry::Registry;
@@ -12,7 +12,7 @@ use proto::channel;
 use rpc::client::{ClientConfig, ClientMetrics};
 use rpc::{Guarded, Served, Slot, Upstream};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
@@ -147,27 +147,32 @@ impl Wiring {
     }
 
     /// The foreign services of the configuration, and those of Consul, which are followed until the drain of `tasks`.
-    pub(crate) fn foreign(&self, tasks: &mut Tasks) -> Result<ForeignServices, Error> {
-        let (mut configured, mut except) = (Vec::new(), BTreeSet::new());
-        for (name, service) in &self.config.gateway.services {
-            let wrong = || Error::Service { name: name.clone(), place: service.from.clone() };
-            let place = parse_place(&service.from).ok_or_else(wrong)?;
-            except.insert(name.clone());
-            if let Place::Consul(service) = &place {
-                except.insert(service.clone());
-            }
-            let endpoints = find(format!("gateway.services.{name}"), place, self.consul(), tasks)?;
-            configured.push(Configured { name: name.clone(), endpoints });
-        }
-        let discover = &self.config.gateway.discover;
+    pub(crate) fn foreign(&self, gateway: &gateway::Config, tasks: &mut Tasks) -> Result<ForeignServices, Error> {
+        let configured = self.configured(gateway)?;
+        let discover = &gateway.discover;
         let consul = self.consul().filter(|_| discover.is_on).cloned();
         let found = consul.map(|consul| Found {
             tagged: consul.tagged(tasks, &discover.tag),
             watch: Arc::new(move |tasks, name| consul.watch(tasks, name)),
-            except,
         });
         let (client, client_metrics) = (self.config.client.clone(), self.client_metrics.clone());
         Ok(ForeignServices { configured, found, client, client_metrics })
+    }
+
+    /// The foreign services that a configuration names, which are followed from now on.
+    pub(crate) fn configured(&self, gateway: &gateway::Config) -> Result<Vec<Configured>, Error> {
+        let configured = |(name, service): (&String, &ServiceConfig)| {
+            let wrong = || Error::Service { name: name.clone(), place: service.from.clone() };
+            let place = parse_place(&service.from).ok_or_else(wrong)?;
+            let consul = match &place {
+                Place::Consul(service) => Some(service.clone()),
+                Place::Fixed(_) | Place::Dns(_) => None,
+            };
+            let mut tasks = Tasks::new();
+            let endpoints = find(format!("gateway.services.{name}"), place, self.consul(), &mut tasks)?;
+            Ok(Configured { name: name.clone(), consul, endpoints, tasks })
+        };
+        gateway.services.iter().map(configured).collect()
     }
 
     /// The upstream of each gRPC service of the contract, where it is served.

@@ -28,7 +28,7 @@ mod view;
 pub(crate) use contract::builtin;
 pub(crate) use current::Current;
 pub(crate) use health::{follow as follow_health, report as report_health};
-pub(crate) use keeper::Keeper;
+pub(crate) use keeper::{Control, Keeper, Settings};
 pub(crate) use metrics::CatalogMetrics;
 pub(crate) use own_services::Own;
 

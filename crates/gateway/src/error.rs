@@ -55,6 +55,9 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// It has ended, or is about to.
+    #[error("the gateway has ended")]
+    Ended,
     /// The settings by which foreign services are called are not valid.
     #[error("failed to call foreign services")]
     Client(#[source] breaker::Error),

@@ -37,17 +37,18 @@ pub use messaging::JetStreamConfig;
 pub use metrics::Metrics;
 pub use readiness::{Check, Readiness, ReadinessProbe, State};
 
-use crate::catalog::{Catalog, Current, Keeper, Own};
+use crate::catalog::{Catalog, Control, Current, Keeper, Own, Settings};
 use crate::connections::Port;
 use crate::edge::{Edge, Tls};
 use crate::front::Front;
 use guard::Guard;
-use lifecycle::Tasks;
+use lifecycle::{Drain, Tasks};
 use rpc::{Upstream, Workers};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::sync::Arc;
+use tokio::sync::{oneshot, watch};
 use tracing::info;
 
 /// Writes all metrics of the process in the OpenMetrics text format.
@@ -74,11 +75,32 @@ pub struct Deps {
     pub metrics_text: Option<MetricsText>,
 }
 
-/// A gateway that runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A gateway that runs. Clones are the same one.
+#[derive(Debug, Clone)]
 pub struct Gateway {
     /// Where it listens.
     pub local_address: SocketAddr,
+    control: Control,
+}
+
+impl Gateway {
+    /// Serves by another guard and other foreign services, those of `config`, from now on; whatever else it says counts when a gateway
+    /// starts. Calls in flight go on as they began. `configured` has all services that `config` names; those of which nothing has changed
+    /// are left alone, and one that is replaced is served until the other can be called.
+    ///
+    /// # Errors
+    /// When a setting or a file of them cannot be used, or the port would be open to everybody by chance. Nothing has changed then.
+    pub async fn change(&self, config: &Config, configured: Vec<Configured>) -> Result<(), Error> {
+        let openness = config.check(self.local_address)?;
+        let guard = self.control.guard.borrow().clone();
+        let guard = guard.renewed(config.guard.clone()).await.map_err(Error::Guard)?;
+        let (reply, answer) = oneshot::channel();
+        let settings = Settings { guard, config: config.clone(), configured, reply };
+        self.control.settings.send(settings).await.map_err(|_| Error::Ended)?;
+        answer.await.map_err(|_| Error::Ended)??;
+        access::tell(openness, self.local_address);
+        Ok(())
+    }
 }
 
 /// Opens the port and serves it until the tasks are drained: new connections are refused then, calls in flight get
@@ -110,8 +132,8 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Gate
     }
     let directory = deps.directory;
     let shared = (current.clone(), directory.clone(), deps.metrics.catalog());
-    let around = (guard.clone(), drain.clone());
-    let keeper = Keeper::start(deps.foreign, base, shared, config.clone(), around).await?;
+    let around = (guard, drain.clone());
+    let (keeper, control) = Keeper::start(deps.foreign, base, shared, config.clone(), around).await?;
     catalog::report_health(&reporter, &current.now()).await;
     tasks.spawn("gateway-health", catalog::follow_health(reporter, current.clone(), drain.clone()));
     tasks.spawn("gateway-catalog", keeper.run());
@@ -122,7 +144,7 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Gate
         own_endpoints: own::Endpoints::new(deps.readiness, deps.metrics_text, directory),
         metrics: deps.metrics,
     };
-    tasks.spawn("gateway-keys", guard.keep_fresh(drain.clone()));
+    tasks.spawn("gateway-keys", keep_fresh(control.guard.clone(), drain.clone()));
     let tls = config.tls.as_ref().map(Tls::load).transpose()?.map(|(tls, reload)| {
         tasks.spawn("gateway-certificate", reload.run(drain.clone()));
         tls
@@ -133,7 +155,19 @@ pub async fn start(deps: Deps, config: Config, tasks: &mut Tasks) -> Result<Gate
     );
     info!(address = %local_address, "gateway started");
     access::tell(openness, local_address);
-    Ok(Gateway { local_address })
+    Ok(Gateway { local_address, control })
+}
+
+/// Reads the keys of the guard again, whichever it is, until the drain is requested.
+async fn keep_fresh(mut guard: watch::Receiver<Guard>, drain: Drain) {
+    loop {
+        let now = guard.borrow_and_update().clone();
+        // Cancel safe, both: what cannot be read stays as it was, and a guard that nobody waits for is seen by the next wait.
+        tokio::select! {
+            () = now.keep_fresh(drain.clone()) => return,
+            changed = guard.changed() => if changed.is_err() { return },
+        }
+    }
 }
 
 /// The threads on which connections are served, if these are not those of the process. A service of the same process stays on its threads.

@@ -7,5 +7,5 @@ mod tasks;
 
 pub use drain::{Drain, Requested};
 pub use rhythm::Rhythm;
-pub use signals::Signals;
+pub use signals::{Hangups, Signals};
 pub use tasks::{Ended, Stuck, Tasks};

@@ -127,6 +127,11 @@ impl Comanda {
         self.process.signal(Signal::TERM);
     }
 
+    /// Has it read its configuration again, with SIGHUP, and returns at once.
+    pub fn hang_up(&self) {
+        self.process.signal(Signal::HUP);
+    }
+
     /// Waits for its end.
     ///
     /// # Panics

@@ -34,7 +34,8 @@ impl Front {
             foreign: ForeignServices::default(),
             directory: Directory::default(),
         };
-        let Gateway { local_address } = ::gateway::start(deps, Config::default(), &mut tasks).await.expect("a port");
+        let Gateway { local_address, .. } =
+            ::gateway::start(deps, Config::default(), &mut tasks).await.expect("a port");
         Front { address: local_address, service, _tasks: tasks }
     }
 }

@@ -3,5 +3,6 @@
 
 mod alone;
 mod library;
+mod reloading;
 mod replacing;
 mod streams;

@@ -139,6 +139,11 @@ impl Foreign {
         }
     }
 
+    /// Whether somebody can be called, and it is known what for.
+    pub(crate) fn can_be_called(&self) -> bool {
+        !self.agreed.methods.is_empty() && !self.reached().is_empty()
+    }
+
     fn reached(&self) -> BTreeSet<Arc<str>> {
         let endpoints = self.upstream.view().endpoints.into_iter();
         endpoints.filter(|endpoint| endpoint.reached == Reached::Up).map(|endpoint| endpoint.name).collect()

@@ -1,5 +1,9 @@
 //! Follows foreign services, and replaces the catalog whenever what is to be served has changed.
 
+mod settings;
+
+pub(crate) use settings::{Control, Settings};
+
 use super::asker::Asker;
 use super::change::Change;
 use super::description::Description;
@@ -16,12 +20,14 @@ use rpc::Upstream;
 use rpc::client::{ClientConfig, ClientMetrics, MethodConfig};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{error, info, warn};
+use transcode::Dialect;
 
 /// The pause after a change, in which others may come that belong to it. 20 ms: nobody notices, and a burst makes one catalog.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -45,12 +51,16 @@ pub struct ForeignServices {
 }
 
 /// A service that the configuration names; how it is served stands under the same name in [`Config::services`].
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Configured {
     /// What it is called in logs, metrics and what callers are told.
     pub name: String,
+    /// What Consul calls it, where it is looked for there.
+    pub consul: Option<String>,
     /// Where it is.
     pub endpoints: Endpoints,
+    /// Who follows that.
+    pub tasks: Tasks,
 }
 
 /// Services that come and go.
@@ -59,8 +69,6 @@ pub struct Found {
     pub tagged: Tagged,
     /// How the endpoints of one are followed.
     pub watch: Watch,
-    /// Names of services that the configuration names already.
-    pub except: BTreeSet<String>,
 }
 
 /// Follows foreign services.
@@ -76,12 +84,15 @@ pub(crate) struct Keeper {
     client_metrics: ClientMetrics,
     news: watch::Sender<u64>,
     services: Vec<Kept>,
+    /// Those that replace others as soon as they can be called, at the latest at this time.
+    coming: Vec<(Instant, Kept)>,
     leaving: Vec<(Instant, Kept)>,
     /// Counts services, to tell those of the same name apart, and the order in which they were first served.
     count: u64,
     /// What the catalog of now was made of.
-    basis: Basis,
-    guard: Guard,
+    basis: Option<Basis>,
+    guard: watch::Sender<Guard>,
+    settings: mpsc::Receiver<Settings>,
     drain: Drain,
 }
 
@@ -91,6 +102,8 @@ type Basis = Vec<(u64, Vec<(Arc<str>, u64)>)>;
 /// A foreign service, and what the keeper knows of it.
 struct Kept {
     number: u64,
+    /// What Consul calls it, if it is configured as one that is there.
+    consul: Option<Arc<str>>,
     foreign: Foreign,
     /// When it was first served, in the order of all: who came first keeps what others want as well.
     seniority: Option<u64>,
@@ -112,8 +125,10 @@ impl Keeper {
         (current, directory, metrics): (Arc<Current>, Directory, CatalogMetrics),
         config: Config,
         (guard, drain): (Guard, Drain),
-    ) -> Result<Self, Error> {
+    ) -> Result<(Self, Control), Error> {
         let ForeignServices { configured, found, client, client_metrics } = foreign;
+        let (guard, guard_now) = watch::channel(guard);
+        let (sender, settings) = mpsc::channel(settings::WAITING_MAX);
         let mut keeper = Keeper {
             base,
             current,
@@ -125,18 +140,21 @@ impl Keeper {
             client_metrics,
             news: watch::Sender::new(0),
             services: Vec::new(),
+            coming: Vec::new(),
             leaving: Vec::new(),
             count: 0,
-            // No catalog was made of this.
-            basis: vec![(u64::MAX, Vec::new())],
+            basis: None,
             guard,
+            settings,
             drain,
         };
-        for Configured { name, endpoints } in configured {
-            keeper.take(Origin::Configured, name.as_str().into(), endpoints, Tasks::new())?;
+        for service in configured {
+            let settings = keeper.config.services.get(&service.name).cloned();
+            let kept = keeper.take_configured(service, settings.as_ref())?;
+            keeper.services.push(kept);
         }
         keeper.settle().await;
-        Ok(keeper)
+        Ok((keeper, Control { guard: guard_now, settings: sender }))
     }
 
     /// Follows them until the drain.
@@ -155,6 +173,7 @@ impl Keeper {
                     _changed = news.changed() => {}
                     () = changed(&mut tagged) => {}
                     () = until(due) => {}
+                    Some(settings) = self.settings.recv() => self.change(settings).await,
                 }
             }
         };
@@ -169,6 +188,7 @@ impl Keeper {
     async fn settle(&mut self) {
         self.gather();
         let (now, grace) = (Instant::now(), self.config.catalog.absent_grace());
+        self.let_in(now, grace);
         for kept in &mut self.services {
             kept.foreign.look(now, grace);
             if kept.foreign.agreed.methods.is_empty() {
@@ -191,7 +211,7 @@ impl Keeper {
         if !listing.is_known {
             return;
         }
-        let names: BTreeSet<&String> = listing.names.iter().filter(|name| !found.except.contains(*name)).collect();
+        let names: BTreeSet<&String> = listing.names.iter().filter(|name| !self.is_configured(name)).collect();
         for kept in self.services.iter_mut().filter(|kept| kept.foreign.origin == Origin::Found) {
             kept.foreign.is_listed = names.contains(&kept.foreign.name.to_string());
         }
@@ -210,22 +230,41 @@ impl Keeper {
             }
             let mut tasks = Tasks::new();
             let endpoints = watch(&mut tasks, &name);
-            if let Err(error) = self.take(Origin::Found, name.clone(), endpoints, tasks) {
-                error!(service = &*name, error = &error as &dyn std::error::Error, "service not taken");
+            match self.take(Origin::Found, name.clone(), (endpoints, tasks), None) {
+                Ok(kept) => self.services.push(kept),
+                Err(error) => {
+                    error!(service = &*name, error = &error as &dyn std::error::Error, "service not taken");
+                }
             }
         }
     }
 
+    /// Whether the configuration names a service that Consul calls so, or that it calls so itself.
+    fn is_configured(&self, name: &str) -> bool {
+        let all = self.services.iter().chain(self.coming.iter().map(|(_, kept)| kept));
+        let mut configured = all.filter(|kept| kept.foreign.origin == Origin::Configured);
+        configured.any(|kept| *kept.foreign.name == *name || kept.consul.as_deref() == Some(name))
+    }
+
+    fn take_configured(&mut self, service: Configured, settings: Option<&ServiceConfig>) -> Result<Kept, Error> {
+        let Configured { name, consul, endpoints, tasks } = service;
+        let kept = self.take(Origin::Configured, name.into(), (endpoints, tasks), settings)?;
+        Ok(Kept { consul: consul.map(Into::into), ..kept })
+    }
+
     /// Begins to follow a service.
-    fn take(&mut self, origin: Origin, name: Arc<str>, endpoints: Endpoints, mut tasks: Tasks) -> Result<(), Error> {
-        let settings = self.config.services.get(&*name).filter(|_| origin == Origin::Configured);
+    fn take(
+        &mut self,
+        origin: Origin,
+        name: Arc<str>,
+        (endpoints, mut tasks): (Endpoints, Tasks),
+        settings: Option<&ServiceConfig>,
+    ) -> Result<Kept, Error> {
         let dialect = settings.map(ServiceConfig::dialect).unwrap_or_default();
         let source = match settings.and_then(|settings| settings.descriptors.clone()) {
             Some(path) => {
-                let failed = |source| Error::Descriptors { service: name.to_string(), path: path.clone(), source };
-                let set = std::fs::read(&path).map_err(|error| failed(error.into()))?;
-                let description = Description::read(&set, None, dialect).map_err(|error| failed(error.into()))?;
-                Source::File(path, Arc::new(description))
+                let description = Arc::new(described(&name, &path, dialect)?);
+                Source::File(path, description)
             }
             None => {
                 let reflection = self.config.catalog.reflection.clone();
@@ -246,17 +285,14 @@ impl Keeper {
         self.count += 1;
         let foreign = Foreign::new(name, origin, source, endpoints, upstream);
         let (outcome, told) = (Outcome::default(), BTreeSet::new());
-        let kept =
-            Kept { number: self.count, foreign, seniority: None, outcome, last_change: None, told, _tasks: tasks };
-        self.services.push(kept);
-        Ok(())
+        let (consul, seniority, last_change) = (None, None, None);
+        Ok(Kept { number: self.count, consul, foreign, seniority, outcome, last_change, told, _tasks: tasks })
     }
 
     /// Lets services go that nobody lists any more, once their routes may. Their upstreams stay until the calls in flight have ended.
     fn part_with(&mut self, now: Instant, grace: Duration) {
         self.leaving.retain(|(until, kept)| *until > now && kept.is_busy());
         let tag = &self.config.discover.tag;
-        let until = now + Duration::from_millis(self.client.pool.drain_ms);
         let (gone, stay): (Vec<Kept>, Vec<Kept>) = std::mem::take(&mut self.services).into_iter().partition(|kept| {
             let foreign = &kept.foreign;
             let is_over = foreign.absent_since.is_some_and(|since| now >= since + grace);
@@ -264,24 +300,33 @@ impl Keeper {
         });
         self.services = stay;
         for kept in gone {
-            let name = &kept.foreign.name;
-            info!(service = &**name, removed = kept.outcome.told(), "service removed from the catalog");
-            self.metrics.forget(name);
-            self.leaving.push((until, kept));
+            self.let_go(kept, now);
         }
+    }
+
+    fn let_go(&mut self, kept: Kept, now: Instant) {
+        let name = &kept.foreign.name;
+        info!(service = &**name, removed = kept.outcome.told(), "service removed from the catalog");
+        self.metrics.forget(name);
+        self.leaving.push((self.leaves_until(now), kept));
+    }
+
+    /// How long a service that is not served any more has for the calls that it works on.
+    fn leaves_until(&self, now: Instant) -> Instant {
+        now + Duration::from_millis(self.client.pool.drain_ms)
     }
 
     /// Replaces the catalog if it would be made of something else.
     async fn publish(&mut self) {
         let basis: Basis = self.services.iter().map(|kept| (kept.number, kept.foreign.faces())).collect();
-        if basis == self.basis {
+        if self.basis.as_ref() == Some(&basis) {
             return;
         }
         for kept in &self.services {
             kept.foreign.upstream.know(known(&kept.foreign, &self.client.methods));
         }
         let merged = merge(&self.base, self.services.iter().map(|kept| &kept.foreign));
-        let (config, around) = (self.config.transcode.clone(), (self.guard.clone(), self.drain.clone()));
+        let (config, around) = (self.config.transcode.clone(), (self.guard.borrow().clone(), self.drain.clone()));
         // Descriptors are somebody else's, and may be many.
         let guard = &self.config.guard;
         let document = if self.has_contract() { own::document(guard) } else { own::foreign_document(guard) };
@@ -294,7 +339,7 @@ impl Keeper {
             }
         };
         self.current.replace(catalog);
-        self.basis = basis;
+        self.basis = Some(basis);
         self.metrics.changed();
         for kept in &mut self.services {
             let outcome = outcomes.remove(&kept.foreign.name).unwrap_or_default();
@@ -324,6 +369,7 @@ impl Keeper {
     fn due(&self) -> Option<Instant> {
         let grace = self.config.catalog.absent_grace();
         let ends = self.services.iter().filter_map(|kept| kept.foreign.due(grace));
+        let ends = ends.chain(self.coming.iter().map(|(at_latest, _)| *at_latest));
         ends.chain((!self.leaving.is_empty()).then(|| Instant::now() + LEAVING_LOOK)).min()
     }
 }
@@ -364,6 +410,13 @@ impl Kept {
         };
         Shown::of(&self.foreign, moment)
     }
+}
+
+/// What a descriptor file says of a service.
+fn described(name: &str, path: &Path, dialect: Dialect) -> Result<Description, Error> {
+    let failed = |source| Error::Descriptors { service: name.to_owned(), path: path.to_owned(), source };
+    let set = std::fs::read(path).map_err(|error| failed(error.into()))?;
+    Description::read(&set, None, dialect).map_err(|error| failed(error.into()))
 }
 
 /// What may be done again: as the methods say, and as the configuration says instead.
@@ -410,6 +463,6 @@ async fn until(due: Option<Instant>) {
 
 impl fmt::Debug for Found {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Found").field("tagged", &self.tagged).field("except", &self.except).finish()
+        formatter.debug_struct("Found").field("tagged", &self.tagged).finish_non_exhaustive()
     }
 }

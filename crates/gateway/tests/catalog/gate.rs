@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use discovery::{Endpoint, Endpoints, Feed, TagFeed, Tagged};
 use gateway::{
-    CatalogConfig, Check, Config, Configured, Deps, Directory, ForeignServices, Found, Metrics, Readiness,
+    CatalogConfig, Check, Config, Configured, Deps, Directory, ForeignServices, Found, Gateway, Metrics, Readiness,
     ReflectionConfig, ServiceConfig, State,
 };
 use http::Request;
@@ -15,7 +15,7 @@ use lifecycle::Tasks;
 use prometheus_client::registry::Registry;
 use rpc::client::{ClientConfig, ClientMetrics};
 use serde_json::Value as Json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -29,9 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Gate {
     pub(crate) address: SocketAddr,
     pub(crate) directory: Directory,
-    feeds: BTreeMap<String, Feed>,
+    gateway: Gateway,
+    places: Places,
     tags: TagFeed,
-    found: Arc<Mutex<BTreeMap<String, Endpoints>>>,
     client: Client<HttpConnector, Full<Bytes>>,
     _tasks: Tasks,
 }
@@ -58,19 +58,13 @@ impl Gate {
     }
 
     pub(crate) async fn open_with(config: Config, names: &[&str]) -> Result<Gate, gateway::Error> {
-        let (mut feeds, mut configured) = (BTreeMap::new(), Vec::new());
-        for name in names {
-            let (feed, endpoints) = Endpoints::feed();
-            feeds.insert((*name).to_owned(), feed);
-            configured.push(Configured { name: (*name).to_owned(), endpoints });
-        }
+        let places = Places::default();
         let (tags, tagged) = Tagged::feed();
-        let found: Arc<Mutex<BTreeMap<String, Endpoints>>> = Arc::default();
-        let seen = found.clone();
-        let watch = move |_: &mut Tasks, name: &str| seen.lock().unwrap()[name].clone();
+        let seen = places.clone();
+        let watch = move |_: &mut Tasks, name: &str| seen.of(name);
         let foreign = ForeignServices {
-            configured,
-            found: Some(Found { tagged, watch: Arc::new(watch), except: BTreeSet::from(["except".to_owned()]) }),
+            configured: places.configured(names),
+            found: Some(Found { tagged, watch: Arc::new(watch) }),
             client: ClientConfig::default(),
             client_metrics: ClientMetrics::default(),
         };
@@ -86,26 +80,26 @@ impl Gate {
             metrics_text: None,
         };
         let mut tasks = Tasks::new();
-        let address = gateway::start(deps, config, &mut tasks).await?.local_address;
+        let gateway = gateway::start(deps, config, &mut tasks).await?;
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Ok(Gate { address, directory, feeds, tags, found, client, _tasks: tasks })
+        Ok(Gate { address: gateway.local_address, directory, gateway, places, tags, client, _tasks: tasks })
+    }
+
+    /// Has it serve by other settings, and the services with these names and no others of the configuration.
+    pub(crate) async fn change(&self, config: &Config, names: &[&str]) -> Result<(), gateway::Error> {
+        self.gateway.change(config, self.places.configured(names)).await
     }
 
     /// Says where a configured service is.
     pub(crate) fn list(&self, name: &str, addresses: &[SocketAddr]) {
-        self.feeds[name].confirm(addresses.iter().copied().map(Endpoint::at).collect());
+        self.places.say(name, addresses.iter().copied().map(Endpoint::at).collect());
     }
 
     /// Says where a service is that is found; before it is found, and afterwards.
-    pub(crate) fn finds(&mut self, name: &str, addresses: &[SocketAddr]) {
-        let feed = self.feeds.entry(name.to_owned()).or_insert_with(|| {
-            let (feed, endpoints) = Endpoints::feed();
-            self.found.lock().unwrap().insert(name.to_owned(), endpoints);
-            feed
-        });
+    pub(crate) fn finds(&self, name: &str, addresses: &[SocketAddr]) {
         let tags: Arc<[String]> = ["grpc-gateway".to_owned()].into();
         let at = |address: &SocketAddr| Endpoint { tags: tags.clone(), ..Endpoint::at(*address) };
-        feed.confirm(addresses.iter().map(at).collect());
+        self.places.say(name, addresses.iter().map(at).collect());
     }
 
     /// The same, of a service that has lost its tag.
@@ -185,6 +179,43 @@ impl Gate {
     pub(crate) async fn channel(&self) -> tonic::transport::Channel {
         let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", self.address)).unwrap();
         endpoint.connect().await.unwrap()
+    }
+}
+
+/// Where services are, by their names, whoever looks for them.
+#[derive(Debug, Clone, Default)]
+struct Places(Arc<Mutex<BTreeMap<String, Place>>>);
+
+/// Says where a service is, and what hears it.
+type Place = (Arc<Feed>, Endpoints);
+
+impl Places {
+    fn place(&self, name: &str) -> Place {
+        let mut places = self.0.lock().unwrap();
+        let new = || {
+            let (feed, endpoints) = Endpoints::feed();
+            (Arc::new(feed), endpoints)
+        };
+        places.entry(name.to_owned()).or_insert_with(new).clone()
+    }
+
+    fn of(&self, name: &str) -> Endpoints {
+        self.place(name).1
+    }
+
+    fn say(&self, name: &str, endpoints: Vec<Endpoint>) {
+        self.place(name).0.confirm(endpoints);
+    }
+
+    /// Services of the configuration; `shop@place` is the shop, which Consul calls `place`.
+    fn configured(&self, names: &[&str]) -> Vec<Configured> {
+        let configured = |name: &&str| {
+            let (name, consul) = name.split_once('@').map_or((*name, None), |(name, place)| (name, Some(place)));
+            let endpoints = self.of(consul.unwrap_or(name));
+            let consul = consul.map(ToOwned::to_owned);
+            Configured { name: name.to_owned(), consul, endpoints, tasks: Tasks::new() }
+        };
+        names.iter().map(configured).collect()
     }
 }
 

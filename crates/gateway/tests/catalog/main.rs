@@ -7,5 +7,6 @@ mod conflicts;
 mod describing;
 mod gate;
 mod guarded;
+mod other_settings;
 mod passing;
 mod shop;

@@ -137,7 +137,7 @@ impl Port {
             metrics_text: Some(Arc::new(text)),
         };
         let mut tasks = Tasks::new();
-        let Gateway { local_address } = gateway::start(deps, config, &mut tasks).await?;
+        let Gateway { local_address, .. } = gateway::start(deps, config, &mut tasks).await?;
         let address = SocketAddr::from(([127, 0, 0, 1], local_address.port()));
         let client = Client::builder(TokioExecutor::new()).build_http();
         Ok(Port { address, tasks, orders: slot, service, _consumers: away, client })
