@@ -27,7 +27,7 @@ pub enum Error {
     #[error("the public port is not valid")]
     Port(#[source] gateway::Error),
     /// The gateway does not serve by other settings.
-    #[error("the gateway cannot be served by these settings")]
+    #[error("the gateway cannot serve by these settings")]
     Reload(#[source] gateway::Error),
     /// A relay is to tail a log that is not there.
     #[error("{section} is not valid")]

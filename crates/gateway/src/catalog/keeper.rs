@@ -228,9 +228,7 @@ impl Keeper {
                 );
                 break;
             }
-            let mut tasks = Tasks::new();
-            let endpoints = watch(&mut tasks, &name);
-            match self.take(Origin::Found, name.clone(), (endpoints, tasks), None) {
+            match self.take_found(name.clone(), &watch) {
                 Ok(kept) => self.services.push(kept),
                 Err(error) => {
                     error!(service = &*name, error = &error as &dyn std::error::Error, "service not taken");
@@ -250,6 +248,12 @@ impl Keeper {
         let Configured { name, consul, endpoints, tasks } = service;
         let kept = self.take(Origin::Configured, name.into(), (endpoints, tasks), settings)?;
         Ok(Kept { consul: consul.map(Into::into), ..kept })
+    }
+
+    fn take_found(&mut self, name: Arc<str>, watch: &Watch) -> Result<Kept, Error> {
+        let mut tasks = Tasks::new();
+        let endpoints = watch(&mut tasks, &name);
+        self.take(Origin::Found, name, (endpoints, tasks), None)
     }
 
     /// Begins to follow a service.
@@ -293,13 +297,12 @@ impl Keeper {
     fn part_with(&mut self, now: Instant, grace: Duration) {
         self.leaving.retain(|(until, kept)| *until > now && kept.is_busy());
         let tag = &self.config.discover.tag;
-        let (gone, stay): (Vec<Kept>, Vec<Kept>) = std::mem::take(&mut self.services).into_iter().partition(|kept| {
+        let gone = self.services.extract_if(.., |kept| {
             let foreign = &kept.foreign;
             let is_over = foreign.absent_since.is_some_and(|since| now >= since + grace);
             !foreign.is_listed && (is_over || foreign.is_withdrawn(tag))
         });
-        self.services = stay;
-        for kept in gone {
+        for kept in gone.collect::<Vec<_>>() {
             self.let_go(kept, now);
         }
     }

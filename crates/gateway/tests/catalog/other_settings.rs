@@ -51,7 +51,7 @@ async fn a_service_is_served_by_other_settings_without_a_gap() {
 }
 
 #[tokio::test]
-async fn a_service_that_was_found_is_served_by_settings_of_its_own_without_a_gap() {
+async fn a_service_that_was_found_gets_settings_of_its_own_and_loses_them_without_a_gap() {
     let (gate, shop) = (Gate::open(&[]).await, Shop::open("one", SHOP).await);
     gate.finds("found", &[shop.address]);
     gate.tag(&["found"]);
@@ -60,11 +60,15 @@ async fn a_service_that_was_found_is_served_by_settings_of_its_own_without_a_gap
     without_a_gap(&gate, async {
         gate.change(&lenient(), &["shop@found"]).await.unwrap();
         gate.until("/v1/wares/tea?price=1", 200).await;
+        assert_eq!(gate.shown("shop")["source"], "configuration");
+        assert!(gate.shown("found").is_null(), "it is served once");
+
+        gate.change(&settings(), &[]).await.unwrap();
+        gate.until("/v1/wares/tea?price=1", 400).await;
+        assert_eq!(gate.shown("found")["source"], "consul");
+        assert!(gate.shown("shop").is_null(), "it is served once");
     })
     .await;
-
-    assert_eq!(gate.shown("shop")["source"], "configuration");
-    assert!(gate.shown("found").is_null(), "it is served once");
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 //! Other settings while the gateway runs. A service is served by those before until it can be called by the new ones.
 
-use super::{Configured, Keeper, Kept, described};
+use super::{Configured, Found, Keeper, Kept, described};
 use crate::catalog::ServiceConfig;
 use crate::catalog::foreign::{Origin, Source};
 use crate::{Config, Error};
 use guard::Guard;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -60,21 +61,34 @@ impl Keeper {
             }
         }
         let is_over = |kept: &Kept| kept.foreign.origin == Origin::Configured && !names.contains(&*kept.foreign.name);
+        new.extend(self.found_again(is_over)?);
         self.coming.retain(|(_, kept)| !is_over(kept) && !new.iter().any(|new| new.replaces(kept)));
-        let now = Instant::now();
-        let (gone, stay): (Vec<Kept>, Vec<Kept>) = std::mem::take(&mut self.services).into_iter().partition(is_over);
-        self.services = stay;
-        for kept in gone {
-            self.let_go(kept, now);
-        }
-        for kept in new {
-            if self.services.iter().any(|old| kept.replaces(old)) {
-                self.coming.push((now + self.config.catalog.absent_grace(), kept));
-            } else {
-                self.services.push(kept);
-            }
+        self.let_come(new);
+        let is_replaced = |kept: &Kept| self.coming.iter().any(|(_, new)| new.replaces(kept));
+        let gone = self.services.extract_if(.., |kept| is_over(kept) && !is_replaced(kept));
+        for kept in gone.collect::<Vec<_>>() {
+            self.let_go(kept, Instant::now());
         }
         Ok(())
+    }
+
+    /// What Consul says of services that are not configured any more, and have the tag.
+    fn found_again(&mut self, is_over: impl Fn(&Kept) -> bool) -> Result<Vec<Kept>, Error> {
+        let Some(Found { tagged, watch }) = &self.found else { return Ok(Vec::new()) };
+        let (listing, watch) = (tagged.now(), watch.clone());
+        let over = self.services.iter().filter(|kept| is_over(kept));
+        let names = over.map(|kept| kept.consul.as_ref().unwrap_or(&kept.foreign.name));
+        let found: BTreeSet<Arc<str>> = names.filter(|name| listing.names.contains(&***name)).cloned().collect();
+        found.into_iter().map(|name| self.take_found(name, &watch)).collect()
+    }
+
+    /// Has services wait that replace others; the rest is served as soon as it is described.
+    fn let_come(&mut self, new: Vec<Kept>) {
+        let at_latest = Instant::now() + self.config.catalog.absent_grace();
+        let (coming, at_once): (Vec<Kept>, Vec<Kept>) =
+            new.into_iter().partition(|kept| self.services.iter().any(|old| kept.replaces(old)));
+        self.coming.extend(coming.into_iter().map(|kept| (at_latest, kept)));
+        self.services.extend(at_once);
     }
 
     /// Whether a configured service is followed already, by these settings and by what its descriptor file says now.
@@ -107,10 +121,8 @@ impl Keeper {
 
     /// Puts a service in the place of those that it replaces, with what was known of them. What these work on is finished.
     fn replace(&mut self, mut kept: Kept, now: Instant) {
-        let services = std::mem::take(&mut self.services);
-        let (old, stay): (Vec<Kept>, Vec<Kept>) = services.into_iter().partition(|old| kept.replaces(old));
-        self.services = stay;
-        for old in old {
+        let replaced = self.services.extract_if(.., |old| kept.replaces(old));
+        for old in replaced.collect::<Vec<_>>() {
             kept.seniority = kept.seniority.or(old.seniority);
             (kept.outcome, kept.last_change) = (old.outcome.clone(), old.last_change.clone());
             if old.foreign.name != kept.foreign.name {
@@ -124,9 +136,14 @@ impl Keeper {
 }
 
 impl Kept {
-    /// Whether it is what another one is by other settings, or what Consul says of it.
+    /// Whether it is the same service by other settings: one of that name, or one is what Consul says of the other.
     fn replaces(&self, other: &Kept) -> bool {
-        let name = &other.foreign.name;
-        *name == self.foreign.name || (other.foreign.origin == Origin::Found && self.consul.as_ref() == Some(name))
+        let (own, others) = (&self.foreign, &other.foreign);
+        let is_found = match (own.origin, others.origin) {
+            (Origin::Configured, Origin::Found) => self.consul.as_ref() == Some(&others.name),
+            (Origin::Found, Origin::Configured) => other.consul.as_ref() == Some(&own.name),
+            _ => false,
+        };
+        is_found || own.name == others.name
     }
 }
