@@ -186,13 +186,13 @@ impl Wiring {
         self.config.roles.contains(&role)
     }
 
-    /// Whether this process has to do with a role: it runs it, or is told where it is, or speaks to clients for it.
+    /// Whether this process has to do with a role: it runs it, or speaks to clients for it, or takes orders that it is to validate.
     pub(crate) fn knows(&self, role: Role) -> bool {
         if self.runs(role) {
             return true;
         }
         let is_told = matches!(place(&self.config, role), Ok(Some(_)));
-        self.config.serves_contract() && (is_told || self.runs(Role::Gateway))
+        self.config.serves_contract() && (self.runs(Role::Gateway) || (self.runs(Role::Order) && is_told))
     }
 
     /// What orders depend on, while the Order Service runs here.

@@ -65,6 +65,10 @@ async fn only_who_takes_orders_is_not_ready_without_the_order_service() {
     })
     .await;
     assert_eq!((readiness(Member::Consumer).await, readiness(Member::Restaurant).await), (200, 200));
+    // It said to be degraded whenever the restaurants were away, which are nothing to it.
+    let consumer = Http::new(&stack.admin_url(Member::Consumer)).get("/readyz").send().await.expect(200);
+    let checks = consumer["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap());
+    assert_eq!(checks.collect::<Vec<_>>(), ["consumer", "channels"], "{consumer}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
