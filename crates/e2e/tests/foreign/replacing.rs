@@ -3,9 +3,11 @@
 use crate::library::{Library, contract, example, next_contract, require};
 use serde_json::{Value as Json, json};
 use servers::Consul;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 use testkit::{Comanda, Http, Options, eventually};
 use tokio::task::JoinSet;
 
@@ -73,7 +75,7 @@ async fn ask(http: &Http, for_one: bool) {
     }
 }
 
-async fn gateway(consul: &Consul) -> Comanda {
+async fn gateway(consul: &Consul, config: PathBuf) -> Comanda {
     let env = [
         ("COMANDA_CONSUL__AGENTS", format!("[\"{}\"]", consul.url())),
         // What vanishes as the last is believed a second later, and its routes go two seconds after that.
@@ -81,8 +83,7 @@ async fn gateway(consul: &Consul) -> Comanda {
         ("COMANDA_GATEWAY__CATALOG__ABSENT_GRACE_MS", "2000".to_owned()),
     ];
     let env = env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let config = Some(example().join("gateway-consul.toml"));
-    Comanda::start(Options { roles: vec!["gateway"], config, env, ..Options::default() }).await
+    Comanda::start(Options { roles: vec!["gateway"], config: Some(config), env, ..Options::default() }).await
 }
 
 /// Which branch has answered a POST, or else its status. That all copies are lent is an answer of the old one.
@@ -112,7 +113,7 @@ async fn a_service_is_found_replaced_and_removed_under_load_without_a_wrong_answ
         return;
     }
     let consul = Consul::start().await;
-    let gateway = gateway(&consul).await;
+    let gateway = gateway(&consul, example().join("gateway-consul.toml")).await;
     let http = gateway.http();
     let old = Library::open("old", &contract()).await;
     assert_eq!(http.get("/v1/books/1").send().await.status, 404);
@@ -174,4 +175,42 @@ async fn a_service_is_found_replaced_and_removed_under_load_without_a_wrong_answ
     .await;
     seen.retain(|status| *status != 200);
     assert_eq!(seen, [503, 404]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_with_the_tag_gets_settings_of_its_own_and_loses_them_under_load() {
+    if !require() || !Consul::require() {
+        return;
+    }
+    let (consul, folder) = (Consul::start().await, TempDir::new().unwrap());
+    let file = folder.path().join("gateway.toml");
+    let by_tag = std::fs::read_to_string(example().join("gateway-consul.toml")).unwrap();
+    let by_name = format!("{by_tag}\n[gateway.services.shelf]\nfrom = \"consul:library\"\nstrict = false\n");
+    std::fs::write(&file, &by_tag).unwrap();
+    let gateway = gateway(&consul, file.clone()).await;
+    let http = gateway.http();
+    let until = async |expected: u16| {
+        eventually(PATIENCE, async || match http.get("/v1/books/1?colour=red").send().await.status.as_u16() {
+            status if status == expected => Ok(()),
+            status => Err(format!("a book of a colour is {status}, not {expected}: {}", gateway.log())),
+        })
+        .await;
+    };
+    let library = Library::open("old", &contract()).await;
+    library.register(&consul).await;
+    until(400).await;
+
+    let load = Load::begin(&http);
+    for _ in 0..3 {
+        for (text, expected) in [(&by_name, 200), (&by_tag, 400)] {
+            load.goes_on(20).await;
+            std::fs::write(&file, text).unwrap();
+            gateway.hang_up();
+            until(expected).await;
+        }
+    }
+    load.goes_on(20).await;
+
+    println!("{} calls, each answered as it should be", load.end().await);
+    library.stop().await;
 }
