@@ -109,7 +109,7 @@ impl Guard {
     async fn over(store: Option<Store>, config: Config, defaults: Defaults, metrics: Metrics) -> Result<Self, Error> {
         let authenticator = Authenticator::new(&config, &naming(&config, &defaults))?;
         authenticator.tokens.start().await?;
-        let rates = config.rates.iter().map(|rule| Arc::new(Rate::new(rule, config.rate_keys_max))).collect();
+        let rates = rates(&config, Vec::new());
         let keeper = store.map(|store| Arc::new(Keeper::new(store, config.idempotency.answer_bytes_max)));
         let begun = Instant::now();
         Ok(Guard(Arc::new(Shared { config, defaults, authenticator, rates, keeper, metrics, begun })))
@@ -129,8 +129,10 @@ impl Guard {
         let authenticator = Authenticator::new(&config, &naming(&config, &before.defaults))?;
         authenticator.tokens.go_on_from(&before.authenticator.tokens);
         authenticator.tokens.start().await?;
+        let is_as_large = config.rate_keys_max == before.config.rate_keys_max;
+        let old = before.rates.iter().filter(|_| is_as_large).collect();
         Ok(Guard(Arc::new(Shared {
-            rates: rates_after(before, &config),
+            rates: rates(&config, old),
             config,
             defaults: before.defaults.clone(),
             authenticator,
@@ -173,10 +175,8 @@ fn naming(config: &Config, defaults: &Defaults) -> Naming {
     Naming { prefix: defaults.prefix, claims: named.chain(asked).chain(&config.claims).cloned().collect() }
 }
 
-/// The rates of another configuration; those that are there already keep their budgets.
-fn rates_after(before: &Shared, config: &Config) -> Vec<Arc<Rate>> {
-    let is_as_large = config.rate_keys_max == before.config.rate_keys_max;
-    let mut old: Vec<&Arc<Rate>> = before.rates.iter().filter(|_| is_as_large).collect();
+/// The rates of a configuration; those that are among the old ones keep their budgets.
+fn rates(config: &Config, mut old: Vec<&Arc<Rate>>) -> Vec<Arc<Rate>> {
     let rate = |rule: &RateRule| match old.iter().position(|rate| rate.rule() == rule) {
         Some(place) => old.remove(place).clone(),
         None => Arc::new(Rate::new(rule, config.rate_keys_max)),
