@@ -27,7 +27,6 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{error, info, warn};
-use transcode::Dialect;
 
 /// The pause after a change, in which others may come that belong to it. 20 ms: nobody notices, and a burst makes one catalog.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -148,11 +147,8 @@ impl Keeper {
             settings,
             drain,
         };
-        for service in configured {
-            let settings = keeper.config.services.get(&service.name).cloned();
-            let kept = keeper.take_configured(service, settings.as_ref())?;
-            keeper.services.push(kept);
-        }
+        let services = keeper.config.services.clone();
+        keeper.follow(&services, configured)?;
         keeper.settle().await;
         Ok((keeper, Control { guard: guard_now, settings: sender }))
     }
@@ -267,8 +263,10 @@ impl Keeper {
         let dialect = settings.map(ServiceConfig::dialect).unwrap_or_default();
         let source = match settings.and_then(|settings| settings.descriptors.clone()) {
             Some(path) => {
-                let description = Arc::new(described(&name, &path, dialect)?);
-                Source::File(path, description)
+                let set = descriptors(&name, &path)?;
+                let description = Description::read(&set, None, dialect);
+                let description = description.map_err(|error| unusable(&name, &path, error))?;
+                Source::File(path, Arc::new(description))
             }
             None => {
                 let reflection = self.config.catalog.reflection.clone();
@@ -415,11 +413,13 @@ impl Kept {
     }
 }
 
-/// What a descriptor file says of a service.
-fn described(name: &str, path: &Path, dialect: Dialect) -> Result<Description, Error> {
-    let failed = |source| Error::Descriptors { service: name.to_owned(), path: path.to_owned(), source };
-    let set = std::fs::read(path).map_err(|error| failed(error.into()))?;
-    Description::read(&set, None, dialect).map_err(|error| failed(error.into()))
+/// What the descriptor file of a service holds now.
+fn descriptors(name: &str, path: &Path) -> Result<Vec<u8>, Error> {
+    std::fs::read(path).map_err(|error| unusable(name, path, error))
+}
+
+fn unusable(name: &str, path: &Path, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::Descriptors { service: name.to_owned(), path: path.to_owned(), source: error.into() }
 }
 
 /// What may be done again: as the methods say, and as the configuration says instead.

@@ -1,7 +1,8 @@
 //! Other settings while the gateway runs. A service is served by those before until it can be called by the new ones.
 
-use super::{Configured, Found, Keeper, Kept, described};
+use super::{Configured, Found, Keeper, Kept, descriptors};
 use crate::catalog::ServiceConfig;
+use crate::catalog::description::Description;
 use crate::catalog::foreign::{Origin, Source};
 use crate::{Config, Error};
 use guard::Guard;
@@ -51,7 +52,11 @@ impl Keeper {
     }
 
     /// Follows these configured services, and lets the others go. All that is new is made before anything is replaced.
-    fn follow(&mut self, services: &BTreeMap<String, ServiceConfig>, configured: Vec<Configured>) -> Result<(), Error> {
+    pub(super) fn follow(
+        &mut self,
+        services: &BTreeMap<String, ServiceConfig>,
+        configured: Vec<Configured>,
+    ) -> Result<(), Error> {
         let names: BTreeSet<String> = configured.iter().map(|service| service.name.clone()).collect();
         let mut new = Vec::new();
         for service in configured {
@@ -100,8 +105,7 @@ impl Keeper {
             Some(_) if settings != self.config.services.get(name) => Ok(false),
             Some(Source::Reflection(_)) => Ok(true),
             Some(Source::File(path, description)) => {
-                let dialect = settings.map(ServiceConfig::dialect).unwrap_or_default();
-                Ok(described(name, path, dialect)?.id == description.id)
+                Ok(Description::id(&descriptors(name, path)?, None) == description.id)
             }
             None => Ok(false),
         }
