@@ -175,7 +175,7 @@ async fn a_call_in_flight_is_not_touched_by_what_replaces_its_service() {
     gate.until("/v1/wares/tea", 200).await;
 
     let go_on = async {
-        eventually(async || if old.calls() == 2 { Ok(()) } else { Err("the call has not come".to_owned()) }).await;
+        old.until_called(2).await;
         gate.list("shop", &[new.address]);
         eventually(async || match gate.get("/v1/wares/tea?units=3").await.json["by"].as_str() {
             Some("new") => Ok(()),

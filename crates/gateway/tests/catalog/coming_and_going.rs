@@ -46,7 +46,7 @@ async fn a_service_that_lost_its_tag_goes_at_once_and_what_it_works_on_is_finish
     gate.until("/v1/wares/tea", 200).await;
 
     let withdraw = async {
-        eventually(async || if shop.calls() == 2 { Ok(()) } else { Err("the call has not come".to_owned()) }).await;
+        shop.until_called(2).await;
         gate.finds_untagged("shop", &[shop.address]);
         gate.tag(&[]);
         gate.until("/v1/wares/tea", 404).await;

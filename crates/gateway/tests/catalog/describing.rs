@@ -15,7 +15,7 @@ pub(crate) const SHOP: &str = r#"package shop.v1;
     message Ware { string name = 1; string by = 2; int32 units = 3; }"#;
 
 /// A descriptor set and the file that has it, which goes with its folder.
-fn on_disk(text: &str) -> (TempDir, PathBuf, Vec<u8>) {
+pub(crate) fn on_disk(text: &str) -> (TempDir, PathBuf, Vec<u8>) {
     let (folder, set) = (tempfile::tempdir().unwrap(), set("shop.proto", text));
     let file = folder.path().join("shop.binpb");
     std::fs::write(&file, &set).unwrap();

@@ -1,7 +1,7 @@
 //! Settings that change while a gateway runs.
 
-use crate::describing::SHOP;
-use crate::gate::{Gate, eventually, from_file, settings, with};
+use crate::describing::{SHOP, on_disk};
+use crate::gate::{Gate, from_file, settings, with};
 use crate::shop::{Shop, set};
 use gateway::{Config, ServiceConfig};
 use guard::Access;
@@ -81,7 +81,7 @@ async fn services_are_added_and_removed_and_the_others_are_left_alone() {
     assert_eq!(gate.until("/v1/rooms/blue", 200).await.json["by"], "two");
 
     let remove = async {
-        eventually(async || if one.calls() == 2 { Ok(()) } else { Err("the call has not come".to_owned()) }).await;
+        one.until_called(2).await;
         gate.change(&settings(), &["inn"]).await.unwrap();
         assert_eq!(gate.get("/v1/wares/tea").await.status, 404);
         one.behaviour.go_on.notify_one();
@@ -106,9 +106,7 @@ async fn a_service_that_is_nowhere_by_other_settings_stays_where_it_was_for_a_gr
 
 #[tokio::test]
 async fn a_descriptor_file_is_read_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("shop.binpb");
-    std::fs::write(&file, set("shop.proto", SHOP)).unwrap();
+    let (_folder, file, _set) = on_disk(SHOP);
     let config = with(from_file(file.clone()));
     let (gate, _shop) = open(config.clone()).await;
 
@@ -141,7 +139,7 @@ async fn other_rules_count_for_the_next_call_and_one_in_flight_ends_as_it_began(
     closed.guard.access = Some(Access::Rules);
 
     let close = async {
-        eventually(async || if shop.calls() == 2 { Ok(()) } else { Err("the call has not come".to_owned()) }).await;
+        shop.until_called(2).await;
         gate.change(&closed, &["shop"]).await.unwrap();
         assert_eq!(gate.get("/v1/wares/tea").await.status, 401);
         shop.behaviour.go_on.notify_one();

@@ -1,5 +1,6 @@
 //! A gRPC server that serves whatever a few lines of a `.proto` file describe: it answers each request with itself, signed.
 
+use crate::gate::eventually;
 use axum::Router;
 use axum::extract::Request as Incoming;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -104,6 +105,15 @@ impl Shop {
 
     pub(crate) fn calls(&self) -> usize {
         self.behaviour.calls.load(Ordering::SeqCst)
+    }
+
+    /// Waits until so many calls have come.
+    pub(crate) async fn until_called(&self, times: usize) {
+        eventually(async || match self.calls() {
+            calls if calls == times => Ok(()),
+            calls => Err(format!("{calls} calls have come, not {times}")),
+        })
+        .await;
     }
 
     /// Finishes what it has begun, and ends.
