@@ -75,7 +75,7 @@ impl Reload {
         let wanted = self.source.load()?;
         wanted.check_port()?;
         let taken = live_of(&wanted, &self.in_force);
-        if let Some(gateway) = self.control.gateway().await.flatten() {
+        if let Some(gateway) = self.control.gateway().await {
             let configured = self.wiring.configured(&taken.gateway)?;
             gateway.change(&taken.gateway, configured).await.map_err(Error::Reload)?;
         }

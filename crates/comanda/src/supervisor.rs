@@ -51,8 +51,8 @@ impl Control {
     }
 
     /// The gateway, if it runs here.
-    pub(crate) async fn gateway(&self) -> Option<Option<Gateway>> {
-        self.ask(Request::Gateway).await
+    pub(crate) async fn gateway(&self) -> Option<Gateway> {
+        self.ask(Request::Gateway).await.flatten()
     }
 
     /// Has roles started by other settings from now on.
